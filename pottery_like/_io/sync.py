@@ -1,0 +1,220 @@
+"""The synchronous runner: sends operations through redis-py's pooled connections.
+
+It drives the connections itself instead of calling ``Redis.execute_command``: that halves the cost of a call, and
+only so can it decide which operations may be sent twice.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any, TypeAlias, TypeVar
+
+from redis import ConnectionPool, Redis, RedisCluster
+from redis.exceptions import RedisError, ResponseError
+
+from pottery_like._core.keys import slot
+from pottery_like._core.op import Batch, Done, Op, Page, Paging, Pause, Program, Task
+from pottery_like._io.wire import (
+    POOL_ARGUMENTS,
+    Attempt,
+    Recovery,
+    Settings,
+    Unsent,
+    Words,
+    decoded,
+    give_up,
+    pack,
+    refuse,
+    repeatable,
+)
+
+T = TypeVar("T")
+
+Client: TypeAlias = Redis | RedisCluster
+
+
+class Runner:
+    """Runs operations on one client: ``redis.Redis`` (Sentinel's included) or ``redis.RedisCluster``."""
+
+    def __init__(self, client: Client) -> None:
+        self.client = client
+        if isinstance(client, RedisCluster):
+            kwargs = client.get_connection_kwargs()
+            self._settings = Settings.of(client.retry, kwargs.get("socket_timeout"), True)
+        else:
+            kwargs = client.connection_pool.connection_kwargs
+            self._settings = Settings.of(kwargs.get("retry"), kwargs.get("socket_timeout"), False)
+
+    def run(self, op: Task[T]) -> T:
+        """Run one operation and return its result."""
+        if isinstance(op, Done):
+            return op.value
+        started = time.monotonic()
+        try:
+            reply = self._exchange(self._pool(op), op.argv())
+        except (RedisError, OSError, Unsent) as error:
+            reply = self._recover(op, started, error)
+        result: T = decoded(self.client, op, reply)
+        return result
+
+    def step(self, step: Task[Any] | Batch | Pause) -> Any:
+        """Take one step of a program."""
+        if isinstance(step, Op | Done):
+            return self.run(step)
+        if isinstance(step, Batch):
+            return self.batch(step)
+        time.sleep(step.seconds)
+        return None
+
+    def drive(self, program: Program[T]) -> T:
+        """Run a program to its end and return its result."""
+        try:
+            step = next(program)
+            while True:
+                try:
+                    result = self.step(step)
+                except Exception as error:
+                    step = program.throw(error)
+                else:
+                    step = program.send(result)
+        except StopIteration as stop:
+            value: T = stop.value
+            return value
+
+    def iterate(self, paging: Paging) -> Iterator[Any]:
+        """Run an iteration, yielding its elements."""
+        result = None
+        while True:
+            try:
+                step = paging.send(result)
+            except StopIteration:
+                return
+            if isinstance(step, Page):
+                yield from step.items
+                result = None
+            else:
+                result = self.step(step)
+
+    def batch(self, batch: Batch) -> list[Any]:
+        """Send operations together and return their results; what fails raises after all have been answered."""
+        if batch.atomic:
+            return self._transaction(batch.ops)
+        results: list[Any] = [None] * len(batch.ops)
+        for pool, indexes in self._grouped(batch.ops):
+            ops = [batch.ops[index] for index in indexes]
+            for index, reply in zip(indexes, self._together(pool, ops, pack(ops)), strict=True):
+                results[index] = reply
+        return self._decoded(batch.ops, results)
+
+    def _decoded(self, ops: Sequence[Op[Any]], replies: list[Any]) -> list[Any]:
+        for index, (op, reply) in enumerate(zip(ops, replies, strict=True)):
+            if isinstance(reply, ResponseError):
+                if not repeatable(reply, self._settings.cluster):
+                    refuse(self.client, op, reply)
+                replies[index] = self._recover(op, time.monotonic(), reply)
+        return [decoded(self.client, op, reply) for op, reply in zip(ops, replies, strict=True)]
+
+    def _transaction(self, ops: tuple[Op[Any], ...]) -> list[Any]:
+        started, first = time.monotonic(), ops[0]
+        recovery = Recovery(self.client, first, self._settings, started)
+        pool = self._pool(first)
+        while True:
+            queued = self._together(pool, ops, [("MULTI",), *pack(ops), ("EXEC",)])
+            replies = queued.pop()
+            if not isinstance(replies, ResponseError):
+                for op, reply in zip(ops, replies, strict=True):
+                    if isinstance(reply, ResponseError):
+                        refuse(self.client, op, reply)
+                return [decoded(self.client, op, reply) for op, reply in zip(ops, replies, strict=True)]
+            # EXEC was refused as a whole, because of the first command that could not be queued.
+            error = next((reply for reply in queued if isinstance(reply, ResponseError)), replies)
+            pool = self._prepared(first, recovery.after(error))
+
+    def _grouped(self, ops: Sequence[Op[Any]]) -> list[tuple[ConnectionPool, list[int]]]:
+        groups: dict[int, tuple[ConnectionPool, list[int]]] = {}
+        for index, op in enumerate(ops):
+            pool = self._pool(op)
+            groups.setdefault(id(pool), (pool, []))[1].append(index)
+        return list(groups.values())
+
+    def _pool(self, op: Op[Any]) -> ConnectionPool:
+        client = self.client
+        if isinstance(client, Redis):
+            return client.connection_pool
+        try:
+            node = client.nodes_manager.get_node_from_slot(slot(op.keys[0]))
+            return client.get_redis_connection(node).connection_pool
+        except (RedisError, OSError) as error:
+            raise Unsent(error) from error
+
+    def _exchange(self, pool: ConnectionPool, argv: Words, *, asking: bool = False) -> Any:
+        try:
+            connection = pool.get_connection(*POOL_ARGUMENTS)
+        except (RedisError, OSError) as error:
+            raise Unsent(error) from error
+        try:
+            if asking:
+                connection.send_command("ASKING")
+                connection.read_response()
+            connection.send_command(*argv)
+            return connection.read_response(disable_decoding=True)
+        except ResponseError:
+            raise
+        except BaseException:
+            # A reply may still come: nobody else may read it off this connection.
+            connection.disconnect()
+            raise
+        finally:
+            pool.release(connection)
+
+    def _together(self, pool: ConnectionPool, ops: Sequence[Op[Any]], argvs: list[Words]) -> list[Any]:
+        try:
+            connection = pool.get_connection(*POOL_ARGUMENTS)
+        except (RedisError, OSError) as error:
+            give_up(self.client, ops[0], Unsent(error))
+        replies: list[Any] = []
+        try:
+            connection.send_packed_command(connection.pack_commands(argvs))
+            while len(replies) < len(argvs):
+                try:
+                    replies.append(connection.read_response(disable_decoding=True))
+                except ResponseError as error:
+                    replies.append(error)
+        except (RedisError, OSError) as error:
+            connection.disconnect()
+            give_up(self.client, ops[0], error)
+        except BaseException:
+            connection.disconnect()
+            raise
+        finally:
+            pool.release(connection)
+        return replies
+
+    def _recover(self, op: Op[Any], started: float, error: Exception) -> Any:
+        recovery = Recovery(self.client, op, self._settings, started)
+        while True:
+            attempt = recovery.after(error)
+            if attempt.pause:
+                time.sleep(attempt.pause)
+            try:
+                pool = self._prepared(op, attempt)
+                argv = op.eval_argv() if attempt.source else op.argv()
+                return self._exchange(pool, argv, asking=attempt.asking)
+            except (RedisError, OSError, Unsent) as failure:
+                error = failure
+
+    def _prepared(self, op: Op[Any], attempt: Attempt) -> ConnectionPool:
+        client = self.client
+        if isinstance(client, Redis):
+            return client.connection_pool
+        if attempt.refresh:
+            try:
+                client.nodes_manager.initialize()
+            except (RedisError, OSError) as error:
+                raise Unsent(error) from error
+        if attempt.node is not None:
+            node = client.get_node(*attempt.node)
+            if node is not None:
+                return client.get_redis_connection(node).connection_pool
+        return self._pool(op)

@@ -1,0 +1,49 @@
+"""Iterations that hold one page at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from pottery_like._core.lua import CHUNK
+from pottery_like._core.op import Op, Page, Paging
+from pottery_like._core.scan import DOUBTS, Seen
+
+Builder = Callable[[Any, "list[int] | None"], list[Any]]
+
+
+def scan(key: bytes, command: str, split: Callable[[Any], Sequence[bytes]], build: Builder) -> Paging:
+    """Iterate over a hash or a set with HSCAN or SSCAN.
+
+    What stays in it from beginning to end is yielded exactly once.
+
+    :param split: takes the elements by which repetitions are recognized out of a page.
+    :param build: decodes a page; of the elements at the given indexes, or of all.
+    """
+    seen = Seen()
+    cursor, done = 0, False
+    held: list[tuple[Any, Sequence[bytes]]] = []
+    while not done:
+        before = cursor
+        cursor, page = yield Op(command, (key,), (cursor, b"COUNT", CHUNK), _scanned, True)
+        done = cursor == 0
+        held.append((page, split(page)))
+        doubtful = done or seen.small() or seen.doubtful(cursor)
+        if doubtful and not (done or seen.small()) and len(held) < DOUBTS:
+            continue
+        for page, raws in held:
+            if doubtful:
+                fresh = seen.fresh(raws)
+                items = build(page, None if len(fresh) == len(raws) else fresh)
+            else:
+                seen.remember(raws)
+                items = build(page, None)
+            if items:
+                yield Page(items)
+        held.clear()
+        seen.forget(before, cursor)
+
+
+def _scanned(reply: Any) -> tuple[int, Any]:
+    cursor, page = reply
+    return int(cursor), page

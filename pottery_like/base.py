@@ -1,0 +1,155 @@
+"""What all synchronous containers have: a client, a key, a codec, a lifetime."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from types import TracebackType
+from typing import Any, Generic, TypeVar
+
+from typing_extensions import Self
+
+from pottery_like._core.keys import random_sibling
+from pottery_like._core.op import Batch, Op, Paging, Program, Task
+from pottery_like._io import servers
+from pottery_like._io.owned import Owned
+from pottery_like._io.sync import Client, Runner
+from pottery_like._ops.common import Durability, KeyOps
+from pottery_like._ops.handle import Handle
+from pottery_like.codecs import Codec
+
+T = TypeVar("T")
+OpsT = TypeVar("OpsT", bound=KeyOps)
+
+
+def _unlink(runner: Runner, ops: list[Op[None]]) -> None:
+    runner.batch(Batch(tuple(ops)))
+
+
+_owned: Owned[Runner] = Owned(_unlink)
+
+
+class Container(Handle[OpsT], Generic[OpsT]):
+    """Base of the synchronous containers.
+
+    :param redis: a ``redis.Redis``, ``redis.RedisCluster`` or Sentinel client, or a URL.  Omitted, the server is
+        looked for at first use: ``REDIS_URL``, localhost:6379, the embedded server.
+    :param key: the Redis key.  Omitted, the container is anonymous: its key is random, and is deleted when the
+        ``with`` block or the process that made it ends.  Named containers are never deleted by the library.
+    :param codec: how elements become bytes; JSON by default, see :mod:`pottery_like.codecs`.
+    :param redis_url: the same as a URL in ``redis``.
+    :raises TypeError: an argument of the wrong type, before anything is sent.
+    """
+
+    def __init__(
+        self,
+        *,
+        redis: Client | str | None = None,
+        key: str = "",
+        codec: Codec[Any] | None = None,
+        redis_url: str | None = None,
+    ) -> None:
+        self._attach(servers.checked(redis, redis_url, Client), key, codec)
+
+    @property
+    def redis(self) -> Client:
+        """The client."""
+        return self._runner.client
+
+    @property
+    def _runner(self) -> Runner:
+        runner: Runner | None = self._made_runner
+        if runner is None:
+            runner = self._made_runner = Runner(servers.sync_client(self._source))
+            if self._anonymous:
+                self._owned_through(runner)
+        return runner
+
+    def _run(self, op: Task[T]) -> T:
+        return self._runner.run(op)
+
+    def _drive(self, program: Program[T]) -> T:
+        return self._runner.drive(program)
+
+    def _iterate(self, paging: Paging) -> Iterator[Any]:
+        return self._runner.iterate(paging)
+
+    def clear(self) -> None:
+        """Remove all elements.  O(n) on the server's background thread; 1 round trip."""
+        self._run(self._ops.clear())
+
+    def expire(self, ttl: float | timedelta) -> bool:
+        """Let the whole container disappear after ``ttl`` seconds.  O(1), 1 round trip, atomic.
+
+        :param ttl: seconds, or a timedelta.
+        :returns: False when the container is empty, which leaves nothing to expire.
+        :raises ValueError: ``ttl`` isn't positive and finite.
+        """
+        return self._run(self._ops.expire(ttl))
+
+    def ttl(self) -> float | None:
+        """Return the seconds until the container expires, or None when it doesn't.  O(1), 1 round trip."""
+        return self._run(self._ops.ttl())
+
+    def persist(self) -> bool:
+        """Cancel the expiry.  O(1), 1 round trip, atomic.
+
+        :returns: whether there was one.
+        """
+        return self._run(self._ops.persist())
+
+    def sync(self, timeout: float = 5.0) -> Durability:
+        """Wait until the server has all earlier writes on its disk or on its replicas.
+
+        Exchanges: one for each 0.4 seconds of waiting, and up to two to learn what the server has.
+
+        :param timeout: seconds.
+        :returns: ``"disk"`` when the append-only file is synced (Redis 7.2 or later, Valkey), else ``"replicas"``
+            when all of them have confirmed, else ``"memory"``: the server has neither.
+        :raises TimeoutError: not confirmed in time.
+        """
+        return self._drive(self._ops.sync(timeout))
+
+    def copy(self) -> Self:
+        """Return an anonymous container with the same elements, made on the server.  O(n), 1 round trip, atomic."""
+        target = self._sibling("copy")
+        self._run(self._ops.copy_to(target._ops.key))
+        return target
+
+    def _sibling(self, purpose: str) -> Self:
+        other = type(self).__new__(type(self))
+        other._attach(self._source, random_sibling(self._ops.key, purpose).decode(), self._codec, **self._extra)
+        other._anonymous = True
+        return other._owned_through(self._runner)
+
+    def _owned_through(self, runner: Runner) -> Self:
+        self._made_runner = runner
+        _owned.add(runner, self._ops.clear())
+        return self
+
+    def __copy__(self) -> Self:
+        return self.copy()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return self.copy()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if _owned.discard(self._ops.key):
+            self.clear()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle a reference: the key, the codec, and the client's arguments (its password included)."""
+        return _revived, (type(self), servers.portable(self._source), self._key, self._codec, self._extra)
+
+
+def _revived(
+    cls: type[Container[Any]], source: str | bytes, key: str, codec: Any, extra: dict[str, Any]
+) -> Container[Any]:
+    container = cls.__new__(cls)
+    container._attach(servers.revived(source), key, codec, **extra)
+    return container
