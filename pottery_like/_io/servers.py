@@ -11,7 +11,7 @@ import threading
 import warnings
 import weakref
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import redis
 import redis.asyncio
@@ -110,8 +110,7 @@ def checked(source: Any, url: str | None, clients: Any) -> Any:
 def sync_client(source: Any) -> redis.Redis | redis.RedisCluster:
     """Return the client for what :func:`checked` returned.  Opens no connection."""
     if isinstance(source, SYNC):
-        given: redis.Redis | redis.RedisCluster = source
-        return given
+        return cast("redis.Redis | redis.RedisCluster", source)
     url = source or default_url()
     return _shared(url, lambda: redis.Redis.from_url(url, socket_timeout=TIMEOUT))
 
@@ -119,8 +118,7 @@ def sync_client(source: Any) -> redis.Redis | redis.RedisCluster:
 def aio_client(source: Any) -> redis.asyncio.Redis | redis.asyncio.RedisCluster:
     """Return the asyncio client for what :func:`checked` returned.  Opens no connection."""
     if isinstance(source, AIO):
-        given: redis.asyncio.Redis | redis.asyncio.RedisCluster = source
-        return given
+        return cast("redis.asyncio.Redis | redis.asyncio.RedisCluster", source)
     url = source or default_url()
     # An asyncio connection belongs to the event loop that opened it.
     clients = _loops.setdefault(asyncio.get_running_loop(), {})
