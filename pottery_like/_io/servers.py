@@ -11,7 +11,7 @@ import threading
 import warnings
 import weakref
 from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import redis
 import redis.asyncio
@@ -110,7 +110,7 @@ def checked(source: Any, url: str | None, clients: Any) -> Any:
 def sync_client(source: Any) -> redis.Redis | redis.RedisCluster:
     """Return the client for what :func:`checked` returned.  Opens no connection."""
     if isinstance(source, SYNC):
-        return cast("redis.Redis | redis.RedisCluster", source)
+        return source
     url = source or default_url()
     return _shared(url, lambda: redis.Redis.from_url(url, socket_timeout=TIMEOUT))
 
@@ -118,13 +118,13 @@ def sync_client(source: Any) -> redis.Redis | redis.RedisCluster:
 def aio_client(source: Any) -> redis.asyncio.Redis | redis.asyncio.RedisCluster:
     """Return the asyncio client for what :func:`checked` returned.  Opens no connection."""
     if isinstance(source, AIO):
-        return cast("redis.asyncio.Redis | redis.asyncio.RedisCluster", source)
+        return source
     url = source or default_url()
     # An asyncio connection belongs to the event loop that opened it.
     clients = _loops.setdefault(asyncio.get_running_loop(), {})
-    if url not in clients:
-        clients[url] = redis.asyncio.Redis.from_url(url, socket_timeout=TIMEOUT)
-    return clients[url]
+    client: redis.asyncio.Redis = clients.get(url) or redis.asyncio.Redis.from_url(url, socket_timeout=TIMEOUT)
+    clients[url] = client
+    return client
 
 
 def _shared(name: str | bytes, make: Callable[[], T]) -> T:
@@ -139,6 +139,7 @@ def _shared(name: str | bytes, make: Callable[[], T]) -> T:
 _POOLS_OWN = {
     "himport_registry",
     "maint_notifications_pool_handler",
+    "oss_cluster_maint_notifications_handler",
     "orig_host_address",
     "orig_socket_timeout",
     "orig_socket_connect_timeout",

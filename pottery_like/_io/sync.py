@@ -41,7 +41,7 @@ class Runner:
         self.client = client
         if isinstance(client, RedisCluster):
             kwargs = client.get_connection_kwargs()
-            self._settings = Settings.of(client.retry, kwargs.get("socket_timeout"), True)
+            self._settings = Settings.of(getattr(client, "retry", None), kwargs.get("socket_timeout"), True)
         else:
             kwargs = client.connection_pool.connection_kwargs
             self._settings = Settings.of(kwargs.get("retry"), kwargs.get("socket_timeout"), False)
