@@ -70,11 +70,14 @@ async def _release(place: Place, connection: Any) -> None:
 class Runner:
     """Runs operations on one client: ``redis.asyncio.Redis`` (Sentinel's included) or its ``RedisCluster``.
 
+    :ivar round_trips: how many exchanges it has begun.
+
     A task cancelled while it waits for a reply leaves the operation's outcome unknown, as a lost reply does.
     """
 
     def __init__(self, client: Client) -> None:
         self.client = client
+        self.round_trips = 0
         if isinstance(client, RedisCluster):
             kwargs = client.connection_kwargs
             self._settings = Settings.of(getattr(client, "retry", None), kwargs.get("socket_timeout"), True)
@@ -190,6 +193,7 @@ class Runner:
             connection = await _acquire(place)
         except (RedisError, OSError) as error:
             raise Unsent(error) from error
+        self.round_trips += 1
         try:
             if asking:
                 await connection.send_command("ASKING")
@@ -210,6 +214,7 @@ class Runner:
             connection = await _acquire(place)
         except (RedisError, OSError) as error:
             give_up(self.client, ops[0], Unsent(error))
+        self.round_trips += 1
         replies: list[Any] = []
         try:
             await connection.send_packed_command(connection.pack_commands(argvs))

@@ -35,10 +35,14 @@ Client: TypeAlias = Redis | RedisCluster
 
 
 class Runner:
-    """Runs operations on one client: ``redis.Redis`` (Sentinel's included) or ``redis.RedisCluster``."""
+    """Runs operations on one client: ``redis.Redis`` (Sentinel's included) or ``redis.RedisCluster``.
+
+    :ivar round_trips: how many exchanges it has begun.
+    """
 
     def __init__(self, client: Client) -> None:
         self.client = client
+        self.round_trips = 0
         if isinstance(client, RedisCluster):
             kwargs = client.get_connection_kwargs()
             self._settings = Settings.of(getattr(client, "retry", None), kwargs.get("socket_timeout"), True)
@@ -153,6 +157,7 @@ class Runner:
             connection = pool.get_connection(*POOL_ARGUMENTS)
         except (RedisError, OSError) as error:
             raise Unsent(error) from error
+        self.round_trips += 1
         try:
             if asking:
                 connection.send_command("ASKING")
@@ -173,6 +178,7 @@ class Runner:
             connection = pool.get_connection(*POOL_ARGUMENTS)
         except (RedisError, OSError) as error:
             give_up(self.client, ops[0], Unsent(error))
+        self.round_trips += 1
         replies: list[Any] = []
         try:
             connection.send_packed_command(connection.pack_commands(argvs))
