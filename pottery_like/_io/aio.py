@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import select
 import time
 from collections.abc import AsyncIterator, Sequence
 from typing import Any, TypeAlias, TypeVar
@@ -46,7 +47,28 @@ async def _acquire(place: Place) -> Any:
             await _release(place, connection)
             raise
         return connection
-    return await place.get_connection(*POOL_ARGUMENTS)
+    connection = await place.get_connection(*POOL_ARGUMENTS)
+    if _closed(connection):
+        # The pool looks at what the event loop has read, and the loop may not have run since the server left.
+        await connection.disconnect(nowait=True)
+        try:
+            await connection.connect()
+        except BaseException:
+            await place.release(connection)
+            raise
+    return connection
+
+
+def _closed(connection: Any) -> bool:
+    writer = getattr(connection, "_writer", None)
+    if writer is None or not hasattr(select, "poll") or writer.get_extra_info("ssl_object") is not None:
+        return False
+    sock = writer.get_extra_info("socket")
+    if sock is None or sock.fileno() < 0:
+        return False
+    poll = select.poll()
+    poll.register(sock.fileno(), select.POLLIN)
+    return bool(poll.poll(0))
 
 
 async def _has_data(connection: Any) -> bool:
