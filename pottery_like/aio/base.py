@@ -132,9 +132,10 @@ class AIOContainer(Handle[OpsT], Generic[OpsT]):
         await self._run(self._ops.copy_to(target._ops.key))
         return target
 
-    def _sibling(self, purpose: str) -> Self:
+    def _sibling(self, purpose: str, **extra: Any) -> Self:
         other = type(self).__new__(type(self))
-        other._attach(self._source, random_sibling(self._ops.key, purpose).decode(), self._codec, **self._extra)
+        key = random_sibling(self._ops.key, purpose).decode()
+        other._attach(self._source, key, self._codec, **{**self._extra, **extra})
         other._anonymous = True
         return other._owned_through(self._runner)
 
