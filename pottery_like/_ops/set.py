@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Generic, Literal, TypeVar
 
 from pottery_like._core.elements import Members
-from pottery_like._core.keys import random_sibling, slot
+from pottery_like._core.keys import random_sibling
 from pottery_like._core.lua import CHUNK, script
 from pottery_like._core.op import Batch, Done, Op, Paging, Program, Task, ok
 from pottery_like._ops.common import (
@@ -258,7 +258,7 @@ class SetOps(KeyOps, Generic[T]):
         for other in others:
             if not isinstance(other, SetOps):
                 plain.append(set(other))
-            elif slot(other.key) == slot(self.key) and _same(self.members.codec, other.members.codec):
+            elif self.near(other) and _same(self.members.codec, other.members.codec):
                 keys.append(other.key)
             else:
                 far.append(other)

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterable, AsyncIterator, Iterable, Set
 from typing import Any, TypeVar
 
 from pottery_like._io.aio import Client
-from pottery_like._ops.set import SetOps
+from pottery_like._ops.set import Relation, SetOps
 from pottery_like.aio.base import AIOContainer
 from pottery_like.codecs import Codec
 
@@ -145,6 +145,30 @@ class AIORedisSet(AIOContainer[SetOps[T]]):
     async def issuperset(self, other: Elements[Any]) -> bool:
         """Whether all elements of ``other`` are in the set.  O(m), 1 round trip, atomic up to a thousand."""
         return await self._drive(self._ops.compare(await self._operand(other), ">="))
+
+    async def le(self, other: Set[Any] | AIORedisSet[Any]) -> bool:
+        """``s <= other``.  O(m), 1 round trip, atomic.
+
+        :raises TypeError: ``other`` isn't a set.
+        """
+        return await self._related(other, "<=")
+
+    async def lt(self, other: Set[Any] | AIORedisSet[Any]) -> bool:
+        """``s < other``; see :meth:`le`."""
+        return await self._related(other, "<")
+
+    async def ge(self, other: Set[Any] | AIORedisSet[Any]) -> bool:
+        """``s >= other``; see :meth:`le`."""
+        return await self._related(other, ">=")
+
+    async def gt(self, other: Set[Any] | AIORedisSet[Any]) -> bool:
+        """``s > other``; see :meth:`le`."""
+        return await self._related(other, ">")
+
+    async def _related(self, other: Any, relation: Relation) -> bool:
+        if not isinstance(other, AIORedisSet | Set):
+            raise TypeError(f"expected a set, not {type(other).__name__}")
+        return await self._drive(self._ops.compare(await self._operand(other), relation))
 
     async def equals(self, other: Any) -> bool:
         """``s == other``, for any set or AIORedisSet.  O(m), 1 round trip, atomic."""
