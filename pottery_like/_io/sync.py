@@ -71,10 +71,13 @@ class Runner:
         time.sleep(step.seconds)
         return None
 
-    def drive(self, program: Program[T]) -> T:
-        """Run a program to its end and return its result."""
+    def drive(self, program: Program[T], first: Op[Any] | Batch | Pause | None = None) -> T:
+        """Run a program to its end and return its result.
+
+        :param first: the step that it has yielded already.
+        """
         try:
-            step = next(program)
+            step = next(program) if first is None else first
             while True:
                 try:
                     result = self.step(step)
