@@ -1,4 +1,4 @@
-"""What the documentation says is true: every example runs, everything public is described, every page is in the menu."""
+"""The documentation is true and complete: examples run, everything public is described, every page is in the menu."""
 
 from __future__ import annotations
 
