@@ -14,7 +14,7 @@ from pottery_like._core.op import Op, Pause
 from pottery_like._core.quorum import Answers, Ask, Consultation
 from pottery_like._io import servers
 from pottery_like._io.aio import Client, Runner
-from pottery_like._io.health import GRACE, Health, failure
+from pottery_like._io.health import GRACE, TIMEOUT, Health, failure
 
 T = TypeVar("T")
 
@@ -60,13 +60,15 @@ def _line(client: Client, timeout: float) -> _Line:
 
 
 class Masters:
-    """Runs questions on several masters.
+    """Runs questions on one master or several.
+
+    One master alone is asked as any container's server is: with its client's own retries and timeouts.
 
     :param clients: one client for each.
     :param timeout: how long to wait for a master, in seconds; a client's own ``socket_timeout`` may shorten it.
     """
 
-    def __init__(self, clients: Sequence[Client], timeout: float) -> None:
+    def __init__(self, clients: Sequence[Client], timeout: float = TIMEOUT) -> None:
         self.clients = tuple(clients)
         self._lines = [_line(client, timeout) for client in self.clients]
 
@@ -76,6 +78,12 @@ class Masters:
     async def ask(self, ask: Ask[T]) -> Answers[T]:
         """Put one question to the masters.  Takes as long as the slowest of them, at most its timeout."""
         answers: Answers[T] = Answers({}, {})
+        if len(self._lines) == 1:
+            try:
+                answers.results[0] = await self._lines[0].runner.run(ask.op)
+            except Exception as error:
+                answers.errors[0] = error
+            return answers
         indexes = range(len(self)) if ask.among is None else sorted(ask.among)
         if ask.settled is None:
             await self._exchange(ask, indexes, answers)

@@ -10,6 +10,9 @@ from redis.exceptions import ConnectionError, ResponseError
 from pottery_like._core.op import Op
 from pottery_like._io.wire import Unsent, give_up, refuse
 
+TIMEOUT = 1.0
+"""Seconds to wait for one master among several, where its client doesn't say less."""
+
 GRACE = 0.05
 """Seconds that late masters get once the others have settled the matter."""
 

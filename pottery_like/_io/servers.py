@@ -105,7 +105,7 @@ def checked(source: Any, url: str | None, clients: Any) -> Any:
     source = url if source is None else source
     if source is None or isinstance(source, str | clients):
         return source
-    world = "a synchronous redis-py" if clients is SYNC else "a redis.asyncio"
+    world = "a synchronous redis-py" if clients == SYNC else "a redis.asyncio"
     raise TypeError(f"redis must be {world} client or a URL, not {type(source).__module__}.{type(source).__name__}")
 
 
@@ -229,7 +229,7 @@ def _master(given: Any, clients: Any) -> Any:
     if isinstance(given, str):
         parse_url(given)
     elif not isinstance(given, clients):
-        world = "synchronous redis-py" if clients is SYNC else "redis.asyncio"
+        world = "synchronous redis-py" if clients == SYNC else "redis.asyncio"
         kind = f"{type(given).__module__}.{type(given).__name__}"
         raise TypeError(f"masters must be {world} clients, URLs or dicts of host and port, not {kind}")
     return given
