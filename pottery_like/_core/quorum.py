@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Generator
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Generator, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from pottery_like._core.op import Op, Pause
@@ -20,11 +20,17 @@ class Ask(Generic[T]):
         waited for much longer, and masters that have lately been silent are not asked at all: what happens on those
         stays unknown.  None waits for every master, each within its timeout.
     :param among: the masters to ask, by index; None asks all of them.
+    :param instead: other operations for some of the masters, by index.
     """
 
     op: Op[T]
     settled: Callable[[Collection[T]], bool] | None = None
     among: frozenset[int] | None = None
+    instead: Mapping[int, Op[T]] = field(default_factory=dict)
+
+    def to(self, index: int) -> Op[T]:
+        """Return the operation for one master."""
+        return self.instead.get(index, self.op) if self.instead else self.op
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,27 +28,22 @@ class _Line:
         self.runner = Runner(client)
 
     async def run(self, op: Op[Any]) -> Any:
-        """Run the operation within the timeout; return its result or its exception."""
+        """Run the operation; return its result or its exception."""
         started = time.monotonic()
         try:
-            result = await asyncio.wait_for(self.runner.run(op), self.health.timeout)
-        except asyncio.TimeoutError as error:
-            return self._failed(self.late(op) if type(error) is asyncio.TimeoutError else error, started)
+            result = await self.runner.run(op)
         except asyncio.CancelledError:
             self.health.failed(self.late(op), time.monotonic() - started)
             raise
         except Exception as error:
-            return self._failed(error, started)
+            self.health.failed(error, time.monotonic() - started)
+            return error
         self.health.answered()
         return result
 
     def late(self, op: Op[Any]) -> Exception:
         """Return the error of an operation whose reply did not come in time."""
         return failure(self.client, op, TimeoutError("no reply in time"))
-
-    def _failed(self, error: Exception, started: float) -> Exception:
-        self.health.failed(error, time.monotonic() - started)
-        return error
 
 
 _lines: weakref.WeakValueDictionary[tuple[int, float], _Line] = weakref.WeakValueDictionary()
@@ -80,7 +75,7 @@ class Masters:
         answers: Answers[T] = Answers({}, {})
         if len(self._lines) == 1:
             try:
-                answers.results[0] = await self._lines[0].runner.run(ask.op)
+                answers.results[0] = await self._lines[0].runner.run(ask.to(0))
             except Exception as error:
                 answers.errors[0] = error
             return answers
@@ -112,26 +107,38 @@ class Masters:
             return value
 
     async def _exchange(self, ask: Ask[T], indexes: Collection[int], answers: Answers[T]) -> None:
-        tasks = {asyncio.ensure_future(self._lines[index].run(ask.op)): index for index in indexes}
-        pending, until = set(tasks), float("inf")
+        started = time.monotonic()
+        tasks = {asyncio.create_task(self._lines[index].run(ask.to(index))): index for index in indexes}
         try:
-            while pending:
-                if until == float("inf") and ask.settled is not None and ask.settled(answers.results.values()):
-                    until = time.monotonic() + GRACE
-                left = None if until == float("inf") else until - time.monotonic()
-                done, pending = await asyncio.wait(pending, timeout=left, return_when=asyncio.FIRST_COMPLETED)
-                for task in done:
-                    result = task.result()
-                    if isinstance(result, Exception):
-                        answers.errors[tasks[task]] = result
-                    else:
-                        answers.results[tasks[task]] = result
-                if not done:
-                    break
+            await self._receive(ask, tasks, answers, started)
         finally:
-            for task in pending:
+            for task in tasks:
                 task.cancel()
             # A cancelled exchange closes its connection: that must be over before anybody uses it again.
-            await asyncio.gather(*pending, return_exceptions=True)
-        for task in pending:
-            answers.errors[tasks[task]] = self._lines[tasks[task]].late(ask.op)
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _receive(
+        self, ask: Ask[T], tasks: dict[asyncio.Task[Any], int], answers: Answers[T], started: float
+    ) -> None:
+        settled, until = ask.settled, float("inf")
+        while tasks:
+            if settled is not None and settled(answers.results.values()):
+                until, settled = time.monotonic() + GRACE, None
+            ends = {task: min(until, started + self._lines[index].health.timeout) for task, index in tasks.items()}
+            left = max(0.0, min(ends.values()) - time.monotonic())
+            done, _ = await asyncio.wait(tasks, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                index, result = tasks.pop(task), task.result()
+                if isinstance(result, Exception):
+                    answers.errors[index] = result
+                else:
+                    answers.results[index] = result
+            if not done:
+                now = time.monotonic()
+                late = [task for task, end in ends.items() if end <= now]
+                for task in late:
+                    task.cancel()
+                await asyncio.gather(*late, return_exceptions=True)
+                for task in late:
+                    index = tasks.pop(task)
+                    answers.errors[index] = self._lines[index].late(ask.to(index))

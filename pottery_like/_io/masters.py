@@ -13,7 +13,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError, RedisError, ResponseError, TimeoutError
 from redis.retry import Retry
 
-from pottery_like._core.op import Pause
+from pottery_like._core.op import Op, Pause
 from pottery_like._core.quorum import Answers, Ask, Consultation
 from pottery_like._io import servers
 from pottery_like._io.health import GRACE, TIMEOUT, Health, failure
@@ -82,7 +82,7 @@ class Masters:
         answers: Answers[T] = Answers({}, {})
         if len(self._lines) == 1:
             try:
-                answers.results[0] = self._lines[0].runner.run(ask.op)
+                answers.results[0] = self._lines[0].runner.run(ask.to(0))
             except Exception as error:
                 answers.errors[0] = error
             return answers
@@ -123,119 +123,116 @@ class Masters:
             round_.abandon()
 
 
+class _Letter:
+    """One operation on its way to one master and back."""
+
+    __slots__ = ("connection", "ends", "index", "line", "op", "started")
+
+    def __init__(self, index: int, line: _Line, op: Op[Any]) -> None:
+        self.index, self.line, self.op = index, line, op
+        self.started = time.monotonic()
+        self.ends = self.started + line.health.timeout
+        self.connection: Any = None
+
+    def close(self) -> None:
+        """Give the connection back, closed: a reply that still comes is nobody else's."""
+        self.connection.disconnect()
+        self.release()
+
+    def release(self) -> None:
+        """Give the connection back."""
+        assert self.line.pool is not None
+        self.line.pool.release(self.connection)
+
+
 class _Round:
-    """One operation on its way to several masters and back."""
+    """One question on its way to several masters and back."""
 
     def __init__(self, lines: Sequence[_Line], ask: Ask[Any], answers: Answers[Any]) -> None:
         self._lines = lines
         self._ask = ask
         self._answers = answers
-        self._sent: dict[int, tuple[int, Any, float]] = {}
+        self._sent: dict[int, _Letter] = {}
 
     def send(self, index: int) -> None:
-        line, op, started = self._lines[index], self._ask.op, time.monotonic()
+        line = self._lines[index]
+        letter = _Letter(index, line, self._ask.to(index))
         if line.pool is None:
             # A cluster finds the node by itself, and follows redirections.
             try:
-                self._succeed(index, line.runner.run(op))
+                self._succeed(letter, line.runner.run(letter.op))
             except Exception as error:
-                self._fail(index, error, started)
+                self._fail(letter, error)
             return
         try:
-            connection = line.pool.get_connection(*POOL_ARGUMENTS)
+            letter.connection = line.pool.get_connection(*POOL_ARGUMENTS)
         except (RedisError, OSError) as error:
-            self._fail(index, failure(line.client, op, error, sent=False), started)
+            self._fail(letter, failure(line.client, letter.op, error, sent=False))
             return
         try:
-            connection.send_command(*op.argv())
-            socket: Any = connection._sock
-            self._sent[socket.fileno()] = index, connection, started
+            letter.connection.send_command(*letter.op.argv())
+            self._sent[letter.connection._sock.fileno()] = letter
         except BaseException as error:
-            self._close(line, connection)
+            letter.close()
             if not isinstance(error, RedisError | OSError):
                 raise
-            self._fail(index, failure(line.client, op, error), started)
+            self._fail(letter, failure(line.client, letter.op, error))
 
     def receive(self) -> None:
         """Read the replies, each until its master's timeout, and what comes late only for a little while."""
         settled, until = self._ask.settled, float("inf")
-        while self._sent:
-            if until == float("inf") and settled is not None and settled(self._answers.results.values()):
-                until = time.monotonic() + GRACE
-            ends = {
-                file: min(until, started + self._lines[index].health.timeout)
-                for file, (index, _, started) in self._sent.items()
-            }
-            ready = _readable(self._sent, min(ends.values()) - time.monotonic())
+        sent = self._sent
+        while sent:
+            if settled is not None and settled(self._answers.results.values()):
+                until, settled = time.monotonic() + GRACE, None
+            end = min(until, *[letter.ends for letter in sent.values()])
+            ready = _readable(sent, end - time.monotonic())
             for file in ready:
                 self._read(file)
             if not ready:
                 now = time.monotonic()
-                for file in [file for file, end in ends.items() if end <= now]:
-                    self._drop(file)
+                for file in [file for file, letter in sent.items() if min(until, letter.ends) <= now]:
+                    self._drop(sent.pop(file))
 
     def abandon(self) -> None:
         """Close what is still waiting, when something interrupted it."""
-        for index, connection, _ in self._sent.values():
-            self._close(self._lines[index], connection)
+        for letter in self._sent.values():
+            letter.close()
         self._sent.clear()
 
     def _read(self, file: int) -> None:
-        index, connection, started = self._sent[file]
-        line, op = self._lines[index], self._ask.op
+        letter = self._sent[file]
         try:
-            reply = connection.read_response(disable_decoding=True)
-        except NoScriptError:
-            self._again(file)
-            return
+            try:
+                reply = letter.connection.read_response(disable_decoding=True)
+            except NoScriptError:
+                letter.connection.send_command(*letter.op.eval_argv())
+                return
         except ResponseError as error:
             del self._sent[file]
-            self._pool(line).release(connection)
-            self._fail(index, failure(line.client, op, error), started)
+            letter.release()
+            self._fail(letter, failure(letter.line.client, letter.op, error))
             return
         except (RedisError, OSError) as error:
             del self._sent[file]
-            self._close(line, connection)
-            self._fail(index, failure(line.client, op, error), started)
+            letter.close()
+            self._fail(letter, failure(letter.line.client, letter.op, error))
             return
         del self._sent[file]
-        self._pool(line).release(connection)
+        letter.release()
         try:
-            self._succeed(index, decoded(line.client, op, reply))
+            self._succeed(letter, decoded(letter.line.client, letter.op, reply))
         except Exception as error:
-            self._fail(index, error, started)
+            self._fail(letter, error)
 
-    def _again(self, file: int) -> None:
-        index, connection, started = self._sent[file]
-        try:
-            connection.send_command(*self._ask.op.eval_argv())
-        except (RedisError, OSError) as error:
-            del self._sent[file]
-            line = self._lines[index]
-            self._close(line, connection)
-            self._fail(index, failure(line.client, self._ask.op, error), started)
+    def _drop(self, letter: _Letter) -> None:
+        letter.close()
+        self._fail(letter, failure(letter.line.client, letter.op, TimeoutError("no reply in time")))
 
-    def _drop(self, file: int) -> None:
-        index, connection, started = self._sent.pop(file)
-        line = self._lines[index]
-        self._close(line, connection)
-        late = TimeoutError("no reply in time")
-        self._fail(index, failure(line.client, self._ask.op, late), started)
+    def _succeed(self, letter: _Letter, result: Any) -> None:
+        letter.line.health.answered()
+        self._answers.results[letter.index] = result
 
-    def _close(self, line: _Line, connection: Any) -> None:
-        # A reply may still come: nobody else may read it off this connection.
-        connection.disconnect()
-        self._pool(line).release(connection)
-
-    @staticmethod
-    def _pool(line: _Line) -> ConnectionPool:
-        assert line.pool is not None
-        return line.pool
-
-    def _succeed(self, index: int, result: Any) -> None:
-        self._lines[index].health.answered()
-        self._answers.results[index] = result
-
-    def _fail(self, index: int, error: Exception, started: float) -> None:
-        self._lines[index].health.failed(error, time.monotonic() - started)
-        self._answers.errors[index] = error
+    def _fail(self, letter: _Letter, error: Exception) -> None:
+        letter.line.health.failed(error, time.monotonic() - letter.started)
+        self._answers.errors[letter.index] = error

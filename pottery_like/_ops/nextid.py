@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Any
 
 from pottery_like._core.keys import container_key
@@ -11,15 +11,12 @@ from pottery_like._core.lua import script
 from pottery_like._core.op import Op, Pause, ok
 from pottery_like._core.quorum import Answers, Ask, Consultation, majority
 from pottery_like._ops.common import count
-from pottery_like.exceptions import DecodeError, PrimitiveError, QuorumIsImpossible, QuorumNotAchieved
+from pottery_like.exceptions import DecodeError, QuorumIsImpossible, QuorumNotAchieved
 
 PREFIX = "nextid:"
 
 LAST = 2**63 - 1
 """Redis counts no further."""
-
-CONTENTION_SECONDS = 0.001
-"""How long, on average, a client that has lost its first race for an id stays out of the next."""
 
 FAILURE_SECONDS = 0.02
 """How long to wait, at most, before masters that failed are tried again."""
@@ -46,8 +43,9 @@ class NextIDOps:
         self._keys = (self.key.encode(),)
         # When the reply is lost, the runner may send it again: that skips ids, and gives none out twice.
         increment = ("INCR", ()) if block == 1 else ("INCRBY", (block,))
-        self._increment = Ask(Op(increment[0], self._keys, increment[1], count, True))
+        self._draw: Op[int] = Op(increment[0], self._keys, increment[1], count, True)
         self._read = Op("GET", self._keys, (), _current, True)
+        self._drawing = 0
         self._delete = Ask(Op("DEL", self._keys, (), ok, True))
 
     def reserve(self, masters: tuple[Any, ...]) -> Consultation[range]:
@@ -73,11 +71,9 @@ class NextIDOps:
             raise self._failure(masters, answers)
 
     def _count(self, masters: tuple[Any, ...]) -> Consultation[range]:
-        answers: Answers[int] = yield self._increment
-        for error in answers.errors.values():
-            if "would overflow" in str(error):
-                raise _exhausted() from error
-            raise self._failure(masters, answers) from error
+        answers: Answers[int] = yield Ask(self._draw)
+        if answers.errors:
+            raise self._failure(masters, answers)
         last = answers.results[0]
         return range(last - self.block + 1, last + 1)
 
@@ -85,7 +81,9 @@ class NextIDOps:
         quorum = majority(len(masters))
         tries = self.num_tries
         while True:
-            answers: Answers[Any] = yield Ask(self._read, lambda results: len(results) >= quorum)
+            answers: Answers[int] = yield Ask(
+                self._read, lambda results: len(results) >= quorum, instead={self._drawing: self._draw}
+            )
             if len(answers.results) >= quorum:
                 outcome = yield from self._claim(quorum, answers)
                 if isinstance(outcome, range):
@@ -93,41 +91,60 @@ class NextIDOps:
                 answers = outcome
             tries -= 1
             failure = self._failure(masters, answers)
-            if tries <= 0 or isinstance(failure, QuorumIsImpossible):
+            if tries <= 0 or not isinstance(failure, QuorumNotAchieved):
                 raise failure
             yield Pause(random.random() * FAILURE_SECONDS)
 
     def _claim(self, quorum: int, read: Answers[int]) -> Consultation[range | Answers[Any]]:
-        # A master that failed in this call is not waited for again.
-        among, asked = frozenset(read.results), len(read.results)
+        # One master draws the ids, so that clients at work together have different ones; then the others are raised.
+        # A master grants a block when its counter goes, in one step, from below the block to the block's end.  So no
+        # master grants an id twice, and of two quorums one master is in both.  A master that failed in this call is
+        # not waited for again.
+        drawing, counters = self._drawing, dict(read.results)
+        self._drawing = min(counters)
+        last = counters.pop(drawing, 0)
+        others = frozenset(counters)
+        floor = max(counters.values())
+        errors = read.errors
+        while True:
+            if floor > last - self.block:
+                drawing = min(read.results)
+                drawn = yield Ask(self._draw_above(floor), among=frozenset((drawing,)))
+                if drawn.errors:
+                    return Answers({}, {**errors, **drawn.errors})
+                last, others = drawn.results[drawing], frozenset(read.results) - {drawing}
+            answers = yield Ask(self._raise(last - self.block, last), self._settled(quorum, len(others)), others)
+            refusals = [result for result in answers.results.values() if result is not None]
+            if 1 + len(answers.results) - len(refusals) >= quorum:
+                return range(last - self.block + 1, last + 1)
+            if not refusals:
+                return Answers(answers.results, {**errors, **answers.errors})
+            # Clients that drew later have overtaken this one.
+            floor = max(refusals)
 
+    def _settled(self, quorum: int, asked: int) -> Callable[[Collection[int | None]], bool]:
         def settled(results: Collection[int | None]) -> bool:
             won = sum(result is None for result in results)
-            return won >= quorum or len(results) - won > asked - quorum
+            return won + 1 >= quorum or len(results) - won > asked + 1 - quorum
 
-        base, lost = max(read.results.values()), 0
-        while True:
-            last = base + self.block
-            if last > LAST:
-                raise _exhausted()
-            answers: Answers[int | None] = yield Ask(self._raise(base, last), settled, among)
-            results = answers.results.values()
-            if sum(result is None for result in results) >= quorum:
-                return range(base + 1, last + 1)
-            if len(results) < quorum:
-                return Answers(answers.results, {**read.errors, **answers.errors})
-            # Others were quicker on some masters.  What they left there says where to go on: no need to read again.
-            base, lost = max(last, *(result or 0 for result in results)), lost + 1
-            yield Pause(random.random() * 2 * CONTENTION_SECONDS * min(lost, 8))
+        return settled
+
+    def _draw_above(self, floor: int) -> Op[int]:
+        args = (str(floor).encode(), self.block)
+        return Op(script("nextid_draw"), self._keys, args, count, True)
 
     def _raise(self, base: int, last: int) -> Op[int | None]:
         args = (str(base).encode(), str(last).encode())
         return Op(script("nextid_claim"), self._keys, args, _refusal, False)
 
-    def _failure(self, masters: tuple[Any, ...], answers: Answers[Any]) -> PrimitiveError:
+    def _failure(self, masters: tuple[Any, ...], answers: Answers[Any]) -> Exception:
         errors = tuple(answers.errors.values())
-        impossible = self.raise_on_redis_errors and len(errors) > len(masters) - majority(len(masters))
-        failure = (QuorumIsImpossible if impossible else QuorumNotAchieved)(self.key, frozenset(masters), errors)
+        failure: Exception
+        if any("would overflow" in str(error) for error in errors):
+            failure = OverflowError(f"ids end at {LAST}")
+        else:
+            impossible = self.raise_on_redis_errors and len(errors) > len(masters) - majority(len(masters))
+            failure = (QuorumIsImpossible if impossible else QuorumNotAchieved)(self.key, frozenset(masters), errors)
         failure.__cause__ = errors[0] if errors else None
         return failure
 
@@ -174,10 +191,6 @@ def _positive(name: str, value: int) -> int:
     if value < 1:
         raise ValueError(f"{name} must be at least 1, not {value}")
     return value
-
-
-def _exhausted() -> OverflowError:
-    return OverflowError(f"ids end at {LAST}")
 
 
 def _current(reply: bytes | None) -> int:
