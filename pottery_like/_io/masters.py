@@ -116,8 +116,7 @@ class Masters:
     def _exchange(self, ask: Ask[T], indexes: Sequence[int], answers: Answers[T]) -> None:
         round_ = _Round(self._lines, ask, answers)
         try:
-            for index in indexes:
-                round_.send(index)
+            round_.send(indexes)
             round_.receive()
         finally:
             round_.abandon()
@@ -130,9 +129,14 @@ class _Letter:
 
     def __init__(self, index: int, line: _Line, op: Op[Any]) -> None:
         self.index, self.line, self.op = index, line, op
-        self.started = time.monotonic()
-        self.ends = self.started + line.health.timeout
+        self.started = self.ends = 0.0
         self.connection: Any = None
+        self.restart()
+
+    def restart(self) -> None:
+        """Count the time from now on."""
+        self.started = time.monotonic()
+        self.ends = self.started + self.line.health.timeout
 
     def close(self) -> None:
         """Give the connection back, closed: a reply that still comes is nobody else's."""
@@ -142,7 +146,8 @@ class _Letter:
     def release(self) -> None:
         """Give the connection back."""
         assert self.line.pool is not None
-        self.line.pool.release(self.connection)
+        connection, self.connection = self.connection, None
+        self.line.pool.release(connection)
 
 
 class _Round:
@@ -154,29 +159,49 @@ class _Round:
         self._answers = answers
         self._sent: dict[int, _Letter] = {}
 
-    def send(self, index: int) -> None:
-        line = self._lines[index]
-        letter = _Letter(index, line, self._ask.to(index))
+    def send(self, indexes: Iterable[int]) -> None:
+        """Get a connection to each master first, then send to all of them closely together."""
+        letters = [_Letter(index, self._lines[index], self._ask.to(index)) for index in indexes]
+        try:
+            ready = [letter for letter in letters if self._connect(letter)]
+            packed: dict[int, Any] = {}
+            for letter in ready:
+                self._post(letter, packed)
+        except BaseException:
+            for letter in letters:
+                if letter.connection is not None:
+                    letter.close()
+            self._sent.clear()
+            raise
+
+    def _connect(self, letter: _Letter) -> bool:
+        line = letter.line
         if line.pool is None:
             # A cluster finds the node by itself, and follows redirections.
             try:
                 self._succeed(letter, line.runner.run(letter.op))
             except Exception as error:
                 self._fail(letter, error)
-            return
+            return False
         try:
             letter.connection = line.pool.get_connection(*POOL_ARGUMENTS)
         except (RedisError, OSError) as error:
             self._fail(letter, failure(line.client, letter.op, error, sent=False))
-            return
+            return False
+        return True
+
+    def _post(self, letter: _Letter, packed: dict[int, Any]) -> None:
+        op, connection = letter.op, letter.connection
+        words = packed.get(id(op))
+        if words is None:
+            words = packed[id(op)] = connection.pack_command(*op.argv())
+        letter.restart()
         try:
-            letter.connection.send_command(*letter.op.argv())
-            self._sent[letter.connection._sock.fileno()] = letter
-        except BaseException as error:
+            connection.send_packed_command(words)
+            self._sent[connection._sock.fileno()] = letter
+        except (RedisError, OSError) as error:
             letter.close()
-            if not isinstance(error, RedisError | OSError):
-                raise
-            self._fail(letter, failure(line.client, letter.op, error))
+            self._fail(letter, failure(letter.line.client, op, error))
 
     def receive(self) -> None:
         """Read the replies, each until its master's timeout, and what comes late only for a little while."""

@@ -83,7 +83,7 @@ def pottery_ids(clients: list[Any]) -> dict[str, Callable[[], Any]]:
     except ImportError:
         return {}
     logging.getLogger("pottery").disabled = True
-    ids = pottery.NextID(key="peer", masters=set(clients))
+    ids = pottery.NextID(key=f"peer-{len(clients)}", masters=set(clients))
     return {"pottery.NextID": lambda: next(ids)}
 
 
@@ -160,7 +160,7 @@ def worker(kind: str, ports: list[int], barrier: Any, seconds: float, results: A
     if kind == "pottery.NextID":
         ids: Any = pottery_ids(clients)[kind]
     else:
-        source = NextID(key="race", masters=clients)
+        source = NextID(key=f"race-{len(ports)}", masters=clients)
         ids = lambda: next(source)  # noqa: E731
     taken, failed, slowest = [], 0, 0.0
     barrier.wait()
