@@ -10,7 +10,6 @@ from pottery_like._core.keys import container_key
 from pottery_like._core.lua import script
 from pottery_like._core.op import Op, Pause, ok
 from pottery_like._core.quorum import Answers, Ask, Consultation, majority
-from pottery_like._ops.common import count
 from pottery_like.exceptions import DecodeError, QuorumIsImpossible, QuorumNotAchieved
 
 PREFIX = "nextid:"
@@ -43,7 +42,7 @@ class NextIDOps:
         self._keys = (self.key.encode(),)
         # When the reply is lost, the runner may send it again: that skips ids, and gives none out twice.
         increment = ("INCR", ()) if block == 1 else ("INCRBY", (block,))
-        self._draw: Op[int] = Op(increment[0], self._keys, increment[1], count, True)
+        self._draw: Op[int] = Op(increment[0], self._keys, increment[1], self._drawn, True)
         self._read = Op("GET", self._keys, (), _current, True)
         self._drawing = 0
         self._delete = Ask(Op("DEL", self._keys, (), ok, True))
@@ -81,11 +80,12 @@ class NextIDOps:
         quorum = majority(len(masters))
         tries = self.num_tries
         while True:
+            drawing = self._drawing
             answers: Answers[int] = yield Ask(
-                self._read, lambda results: len(results) >= quorum, instead={self._drawing: self._draw}
+                self._read, lambda results: len(results) >= quorum, instead={drawing: self._draw}
             )
             if len(answers.results) >= quorum:
-                outcome = yield from self._claim(quorum, answers)
+                outcome = yield from self._claim(quorum, drawing, answers)
                 if isinstance(outcome, range):
                     return outcome
                 answers = outcome
@@ -95,12 +95,12 @@ class NextIDOps:
                 raise failure
             yield Pause(random.random() * FAILURE_SECONDS)
 
-    def _claim(self, quorum: int, read: Answers[int]) -> Consultation[range | Answers[Any]]:
+    def _claim(self, quorum: int, drawing: int, read: Answers[int]) -> Consultation[range | Answers[Any]]:
         # One master draws the ids, so that clients at work together have different ones; then the others are raised.
         # A master grants a block when its counter goes, in one step, from below the block to the block's end.  So no
         # master grants an id twice, and of two quorums one master is in both.  A master that failed in this call is
         # not waited for again.
-        drawing, counters = self._drawing, dict(read.results)
+        counters = dict(read.results)
         self._drawing = min(counters)
         last = counters.pop(drawing, 0)
         others = frozenset(counters)
@@ -131,11 +131,17 @@ class NextIDOps:
 
     def _draw_above(self, floor: int) -> Op[int]:
         args = (str(floor).encode(), self.block)
-        return Op(script("nextid_draw"), self._keys, args, count, True)
+        return Op(script("nextid_draw"), self._keys, args, self._drawn, True)
 
     def _raise(self, base: int, last: int) -> Op[int | None]:
         args = (str(base).encode(), str(last).encode())
         return Op(script("nextid_claim"), self._keys, args, _refusal, False)
+
+    def _drawn(self, reply: Any) -> int:
+        last = int(reply)
+        if last < self.block:
+            raise DecodeError(message=f"value {last - self.block} is not an id")
+        return last
 
     def _failure(self, masters: tuple[Any, ...], answers: Answers[Any]) -> Exception:
         errors = tuple(answers.errors.values())
