@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import fcntl
 import os
 import shutil
 import subprocess
@@ -145,6 +144,8 @@ class EmbeddedServer:
 
 
 def _own(path: Path) -> int:
+    import fcntl  # not on Windows, where the rest of the library works
+
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
     low = os.open(path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
     # The shell keeps fd 3 for itself.
@@ -207,4 +208,5 @@ def _after_fork() -> None:
 
 
 atexit.register(_stop_all)
-os.register_at_fork(after_in_child=_after_fork)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

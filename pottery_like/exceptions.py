@@ -68,6 +68,11 @@ class DecodeError(PotteryError, ValueError):
         super().__init__(redis, key, message)
         self.raw = raw
 
+    def locate(self, operation: str, key: bytes) -> None:
+        """Say where the bytes were found."""
+        self.key = key.decode(errors="replace")
+        self.message = f"{operation} on {self.key!r}: {self.message}"
+
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuilt, (type(self).__name__, None, self.key, self.message, self.raw)
 

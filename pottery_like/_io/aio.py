@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import select
 import time
 from collections.abc import AsyncIterator, Sequence
 from typing import Any, TypeAlias, TypeVar
@@ -11,7 +12,6 @@ from redis.asyncio import ConnectionPool, Redis, RedisCluster
 from redis.asyncio.cluster import ClusterNode
 from redis.exceptions import RedisError, ResponseError
 
-from pottery_like._core.keys import slot
 from pottery_like._core.op import Batch, Done, Op, Page, Paging, Pause, Program, Task
 from pottery_like._io.wire import (
     POOL_ARGUMENTS,
@@ -46,7 +46,28 @@ async def _acquire(place: Place) -> Any:
             await _release(place, connection)
             raise
         return connection
-    return await place.get_connection(*POOL_ARGUMENTS)
+    connection = await place.get_connection(*POOL_ARGUMENTS)
+    if _closed(connection):
+        # The pool looks at what the event loop has read, and the loop may not have run since the server left.
+        await connection.disconnect(nowait=True)
+        try:
+            await connection.connect()
+        except BaseException:
+            await place.release(connection)
+            raise
+    return connection
+
+
+def _closed(connection: Any) -> bool:
+    writer = getattr(connection, "_writer", None)
+    if writer is None or not hasattr(select, "poll") or writer.get_extra_info("ssl_object") is not None:
+        return False
+    sock = writer.get_extra_info("socket")
+    if sock is None or sock.fileno() < 0:
+        return False
+    poll = select.poll()
+    poll.register(sock.fileno(), select.POLLIN)
+    return bool(poll.poll(0))
 
 
 async def _has_data(connection: Any) -> bool:
@@ -70,11 +91,15 @@ async def _release(place: Place, connection: Any) -> None:
 class Runner:
     """Runs operations on one client: ``redis.asyncio.Redis`` (Sentinel's included) or its ``RedisCluster``.
 
+    :ivar round_trips: how many exchanges it has begun.
+
     A task cancelled while it waits for a reply leaves the operation's outcome unknown, as a lost reply does.
     """
 
     def __init__(self, client: Client) -> None:
         self.client = client
+        self.clustered = isinstance(client, RedisCluster)
+        self.round_trips = 0
         if isinstance(client, RedisCluster):
             kwargs = client.connection_kwargs
             self._settings = Settings.of(getattr(client, "retry", None), kwargs.get("socket_timeout"), True)
@@ -181,7 +206,7 @@ class Runner:
             return client.connection_pool
         try:
             await client.initialize()
-            return client.nodes_manager.get_node_from_slot(slot(op.keys[0]))
+            return client.nodes_manager.get_node_from_slot(op.slot)
         except (RedisError, OSError) as error:
             raise Unsent(error) from error
 
@@ -190,6 +215,7 @@ class Runner:
             connection = await _acquire(place)
         except (RedisError, OSError) as error:
             raise Unsent(error) from error
+        self.round_trips += 1
         try:
             if asking:
                 await connection.send_command("ASKING")
@@ -210,6 +236,7 @@ class Runner:
             connection = await _acquire(place)
         except (RedisError, OSError) as error:
             give_up(self.client, ops[0], Unsent(error))
+        self.round_trips += 1
         replies: list[Any] = []
         try:
             await connection.send_packed_command(connection.pack_commands(argvs))

@@ -13,7 +13,6 @@ from typing import Any, TypeAlias, TypeVar
 from redis import ConnectionPool, Redis, RedisCluster
 from redis.exceptions import RedisError, ResponseError
 
-from pottery_like._core.keys import slot
 from pottery_like._core.op import Batch, Done, Op, Page, Paging, Pause, Program, Task
 from pottery_like._io.wire import (
     POOL_ARGUMENTS,
@@ -35,10 +34,15 @@ Client: TypeAlias = Redis | RedisCluster
 
 
 class Runner:
-    """Runs operations on one client: ``redis.Redis`` (Sentinel's included) or ``redis.RedisCluster``."""
+    """Runs operations on one client: ``redis.Redis`` (Sentinel's included) or ``redis.RedisCluster``.
+
+    :ivar round_trips: how many exchanges it has begun.
+    """
 
     def __init__(self, client: Client) -> None:
         self.client = client
+        self.clustered = isinstance(client, RedisCluster)
+        self.round_trips = 0
         if isinstance(client, RedisCluster):
             kwargs = client.get_connection_kwargs()
             self._settings = Settings.of(getattr(client, "retry", None), kwargs.get("socket_timeout"), True)
@@ -67,10 +71,13 @@ class Runner:
         time.sleep(step.seconds)
         return None
 
-    def drive(self, program: Program[T]) -> T:
-        """Run a program to its end and return its result."""
+    def drive(self, program: Program[T], first: Op[Any] | Batch | Pause | None = None) -> T:
+        """Run a program to its end and return its result.
+
+        :param first: the step that it has yielded already.
+        """
         try:
-            step = next(program)
+            step = next(program) if first is None else first
             while True:
                 try:
                     result = self.step(step)
@@ -143,7 +150,7 @@ class Runner:
         if isinstance(client, Redis):
             return client.connection_pool
         try:
-            node = client.nodes_manager.get_node_from_slot(slot(op.keys[0]))
+            node = client.nodes_manager.get_node_from_slot(op.slot)
             return client.get_redis_connection(node).connection_pool
         except (RedisError, OSError) as error:
             raise Unsent(error) from error
@@ -153,6 +160,7 @@ class Runner:
             connection = pool.get_connection(*POOL_ARGUMENTS)
         except (RedisError, OSError) as error:
             raise Unsent(error) from error
+        self.round_trips += 1
         try:
             if asking:
                 connection.send_command("ASKING")
@@ -173,6 +181,7 @@ class Runner:
             connection = pool.get_connection(*POOL_ARGUMENTS)
         except (RedisError, OSError) as error:
             give_up(self.client, ops[0], Unsent(error))
+        self.round_trips += 1
         replies: list[Any] = []
         try:
             connection.send_packed_command(connection.pack_commands(argvs))

@@ -122,7 +122,7 @@ def decoded(client: Any, op: Op[Any], reply: Any) -> Any:
     except PotteryError as error:
         error.redis, error.key = client, _key(op)
         if isinstance(error, DecodeError):
-            error.message = f"{_shown(op)}: {error.message}"
+            error.locate(op.name, op.keys[0])
         raise
 
 

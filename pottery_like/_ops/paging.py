@@ -8,6 +8,7 @@ from typing import Any
 from pottery_like._core.lua import CHUNK
 from pottery_like._core.op import Op, Page, Paging
 from pottery_like._core.scan import DOUBTS, Seen
+from pottery_like.exceptions import DecodeError
 
 Builder = Callable[[Any, "list[int] | None"], list[Any]]
 
@@ -32,12 +33,17 @@ def scan(key: bytes, command: str, split: Callable[[Any], Sequence[bytes]], buil
         if doubtful and not (done or seen.small()) and len(held) < DOUBTS:
             continue
         for page, raws in held:
+            fresh = None
             if doubtful:
-                fresh = seen.fresh(raws)
-                items = build(page, None if len(fresh) == len(raws) else fresh)
+                new = seen.fresh(raws)
+                fresh = None if len(new) == len(raws) else new
             else:
                 seen.remember(raws)
-                items = build(page, None)
+            try:
+                items = build(page, fresh)
+            except DecodeError as error:
+                error.locate(command, key)
+                raise
             if items:
                 yield Page(items)
         held.clear()
