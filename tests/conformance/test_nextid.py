@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import pickle
 import subprocess
 import sys
@@ -223,6 +224,19 @@ def test_attributes_are_potterys(world: World, five: list[Node]) -> None:
     assert (ids.key, ids.num_tries, ids.raise_on_redis_errors, ids.block) == ("nextid:current", 3, False, 1)
     assert repr(ids) == f"<{type(ids).__name__} key=nextid:current>"
     assert (iter(ids) if world.loop is None else ids.__aiter__()) is ids
+
+
+def test_both_worlds_offer_the_same() -> None:
+    def offered(cls: type) -> set[str]:
+        return {name for name in dir(cls) if not name.startswith("_")}
+
+    assert offered(NextID) == offered(AIONextID) == {
+        "block", "key", "masters", "num_tries", "raise_on_redis_errors", "reset",
+    }  # fmt: skip
+    mine, other = (list(inspect.signature(cls).parameters.values()) for cls in (NextID, AIONextID))
+    assert [(each.name, each.kind, each.default) for each in mine] == [
+        (each.name, each.kind, each.default) for each in other
+    ]
 
 
 def test_iteration(five: list[Node], key: str) -> None:
