@@ -11,13 +11,15 @@ import sys
 import threading
 import warnings
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 import redis
 import redis.asyncio
 import redis.asyncio.cluster
 import redis.cluster
+from redis.connection import parse_url
 from redis.exceptions import RedisError
 
 from pottery_like.exceptions import EmbeddedServerWarning, ServerNotFoundError
@@ -211,3 +213,48 @@ def _revive(made: bytes) -> Any:
         return cls(startup_nodes=[node(host, port) for host, port in nodes], **given)
     pool, connection, options, kwargs = rest
     return cls(connection_pool=pool(connection_class=connection, **options, **kwargs))
+
+
+def masters(given: Any, clients: Any) -> tuple[Any, ...]:
+    """Return the clients or URLs that ``masters=`` means, each once; none is the default server.
+
+    :param given: a client, a URL, a mapping with ``host`` and ``port`` (and ``db``, ``username``, ``password``), or an
+        iterable of these.
+    :param clients: the client types that this world can use.
+    :raises TypeError: one of them is nothing of that kind.
+    :raises ValueError: not a URL of a Redis server, or a port or database number out of range.
+    """
+    if given is None or isinstance(given, str | Mapping | SYNC | AIO):
+        given = () if given is None else (given,)
+    if not isinstance(given, Iterable):
+        raise TypeError(f"masters must be clients, URLs or dicts of host and port, not {type(given).__name__}")
+    found = dict.fromkeys(_master(each, clients) for each in given)
+    return tuple(found) or (None,)
+
+
+def _master(given: Any, clients: Any) -> Any:
+    if isinstance(given, Mapping):
+        return _url(given)
+    if isinstance(given, str):
+        parse_url(given)
+    elif not isinstance(given, clients):
+        world = "synchronous redis-py" if clients == SYNC else "redis.asyncio"
+        kind = f"{type(given).__module__}.{type(given).__name__}"
+        raise TypeError(f"masters must be {world} clients, URLs or dicts of host and port, not {kind}")
+    return given
+
+
+def _url(place: Mapping[str, Any]) -> str:
+    unknown = place.keys() - {"host", "port", "db", "username", "password"}
+    if unknown:
+        raise TypeError(f"a master's dict has host, port, db, username and password, not {sorted(unknown)[0]!r}")
+    host, port, db = place.get("host", "localhost"), place.get("port", 6379), place.get("db", 0)
+    if not isinstance(host, str) or type(port) is not int or type(db) is not int:
+        raise TypeError("a master's host must be a str, its port and db ints")
+    if not host or not 0 < port < 65536 or db < 0:
+        raise ValueError(f"no such place: host {host!r}, port {port}, db {db}")
+    names = [place.get("username"), place.get("password")]
+    if not all(name is None or isinstance(name, str) for name in names):
+        raise TypeError("a master's username and password must be strs")
+    user = ":".join(quote(name or "", safe="") for name in names) + "@" if any(names) else ""
+    return f"redis://{user}{f'[{host}]' if ':' in host else host}:{port}/{db}"
