@@ -69,7 +69,7 @@ def subjects(make: Maker) -> Iterator[dict[str, Any]]:
         yield found
 
 
-@examples(60)
+@examples(40)
 @given(
     maxlen=st.sampled_from(MAXLENS),
     start=st.fixed_dictionaries({place: st.lists(elements, max_size=12) for place in PLACES}),

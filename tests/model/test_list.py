@@ -83,7 +83,7 @@ def subjects(make: Maker) -> Iterator[dict[str, Any]]:
         yield found
 
 
-@examples(60)
+@examples(40)
 @given(
     start=st.fixed_dictionaries({place: st.lists(elements, max_size=12) for place in PLACES}),
     steps=st.lists(calls, max_size=14),

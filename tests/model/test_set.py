@@ -125,7 +125,7 @@ def applicable(make: Maker, name: str, arguments: tuple[Any, ...]) -> bool:
     )
 
 
-@examples(60)
+@examples(40)
 @given(
     start=st.fixed_dictionaries(dict.fromkeys(PLACES, st.sets(keys, max_size=5))), steps=st.lists(calls, max_size=12)
 )
