@@ -17,14 +17,12 @@ from tests.conftest import Maker
 from tests.support.model import (
     COMPARISONS,
     PLACES,
-    SIZES,
     Fresh,
     Other,
     assert_exact,
     at_sizes,
     call,
     exact,
-    examples,
     places,
     resolved,
 )
@@ -187,7 +185,6 @@ def subjects(make: Maker) -> Iterator[dict[str, Any]]:
         yield found | {"alias": make("RedisCounter", key=found["self"].key)}
 
 
-@examples(40)
 @given(start=st.fixed_dictionaries(dict.fromkeys(PLACES, mappings)), steps=st.lists(calls, max_size=14))
 def test_counter(make: Maker, subjects: dict[str, Any], start: dict[str, dict[Any, Any]], steps: list[Any]) -> None:
     oracles = {place: Counter(counts) for place, counts in start.items()}
@@ -352,33 +349,35 @@ def test_absent_counts_are_zero(make: Maker) -> None:
 
 
 @at_sizes
-@pytest.mark.parametrize("size", SIZES)
 def test_sizes(make: Maker, subjects: dict[str, Any], size: int) -> None:
     start = {str(number): (number % 7 - 3, number / 8, 2**62 + number)[number % 3] for number in range(size)}
     other = {str(number): number % 5 - 2 for number in range(size // 2, size // 2 + size)}
     changes: list[tuple[str, tuple[Any, ...]]] = [
         *((name, (source, kwargs)) for name in ("update", "subtract")
-          for source in (other, Other("near"), Other("self")) for kwargs in ({}, {"a": 1, "1": 2})),
+          for source in (other, Other("near"), Other("self")) for kwargs in [{"a": 1, "1": 2}]),
         *(("update", (source, {})) for source in ([*other, *other], Counter(other), {}, [])),
         *((sign, (source,)) for sign in IN_PLACE for source in (Counter(other), Other("near"), Other("self"))),
-        *((sign, (source,)) for sign in OPERATORS for source in (Counter(other), Other("near"), Other("self"))),
+        *((sign, (source,)) for sign in OPERATORS for source in (Counter(other), Other("near"))),
         *((name, ("1", 5)) for name in ("setitem", "increment", "add", "setdefault", "pop")),
         *((name, ()) for name in ("positive", "negative", "len", "total", "to_counter", "copy", "clear")),
         *((name, ("1",)) for name in ("getitem", "delitem", "contains")),
     ]  # fmt: skip
     for place, counts in {"near": other, "far": start}.items():
         subjects[place].update(counts)
+    subjects["self"].update(start)
     for name, arguments in changes:
         oracles = {"self": Counter(start), "near": Counter(other)}
-        subjects["self"].clear()
-        subjects["self"].update(subjects["far"])
         expected = apply(oracles, {}, name, arguments)
         got = apply(subjects, {}, name, arguments)
         # Beyond a hundred, the order is the server's; and with it the last bits of a sum of floats.
         assert got == (pytest.approx(expected) if name == "total" else expected), (name, str(arguments)[:80])
+        if name in OPERATORS:
+            continue
         found = subjects["self"].to_counter()
         assert found == oracles["self"], (name, str(arguments)[:80])
         assert dict(found) == dict(oracles["self"]), (name, str(arguments)[:80])
+        subjects["self"].clear()
+        subjects["self"].update(subjects["far"])
     oracle = Counter(start)
     fresh = make("RedisCounter", start)
     assert sorted(fresh) == sorted(start)
