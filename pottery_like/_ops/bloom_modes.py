@@ -11,7 +11,7 @@ import mmh3
 
 from pottery_like._core.keys import random_sibling, sibling
 from pottery_like._core.op import Op, Program, ok
-from pottery_like._ops.bloom import BloomOps, FarBits
+from pottery_like._ops.bloom import BloomOps, FarBits, bits_needed
 from pottery_like._ops.common import chunks, in_batches, milliseconds
 from pottery_like._ops.membership import answers
 from pottery_like.codecs import Codec
@@ -19,6 +19,12 @@ from pottery_like.exceptions import FilterFullError, FilterParametersError
 
 T = TypeVar("T")
 R = TypeVar("R")
+
+FIRST_STAGE = 1000
+"""The first stage has room for at least so many elements: in smaller ones the bits of an element too often coincide."""
+
+MARGIN = 0.9
+"""What the stages may use up of the rate; the rest is for deriving all of an element's bits from two hashes."""
 
 
 def bloom_ops(
@@ -56,7 +62,7 @@ class _OneString(BloomOps[T]):
             raise ValueError(f"a {self.kind} filter may have up to 2**32 bits, not {self.bits}")
 
     def _rate(self) -> float:
-        # The rates of the parts add up.
+        # The rates of the parts add up: two equal ones, or each half of the one before.
         return self.false_positives / 2
 
     def _differs(self, there: bytes) -> FilterParametersError:
@@ -76,11 +82,20 @@ class ScalableOps(_OneString[T]):
 
     kind = "scalable"
 
+    def __init__(self, key: bytes, codec: Codec[T] | None = None, *, num_elements: int, **parameters: Any) -> None:
+        super().__init__(key, codec, num_elements=num_elements, **parameters)
+        self.first = max(self.num_elements, FIRST_STAGE)
+        self.bits = bits_needed(self.first, self._rate())
+        self.hashes = math.ceil(self.bits / self.first * math.log(2))
+
+    def _rate(self) -> float:
+        return super()._rate() * MARGIN
+
     def _hashed(self, texts: Sequence[bytes]) -> tuple[bytes | int, ...]:
         digests = map(mmh3.hash_bytes, texts)
         hashes = b"".join(digest[:6] + digest[8:14] for digest in digests)
         density = -math.log(self._rate()) / math.log(2) ** 2
-        return self.num_elements, repr(density).encode(), self.hashes, hashes
+        return self.first, repr(density).encode(), self.hashes, hashes
 
     def _insert(self, texts: Sequence[bytes], decode: Callable[[Any], R], *, idempotent: bool) -> Op[R]:
         def added(reply: int) -> R:
@@ -102,7 +117,7 @@ class ScalableOps(_OneString[T]):
             there, stage, count = reply
             if there is not None and there != self.parameters:
                 raise self._differs(there)
-            return self.num_elements * (2 ** (int(stage or 1) - 1) - 1) + int(count or 0)
+            return self.first * (2 ** (int(stage or 1) - 1) - 1) + int(count or 0)
 
         return Op("HMGET", self.keys[1:2], (b"parameters", b"stage", b"count"), decode, True)
 
