@@ -61,6 +61,7 @@ class Container(Handle[OpsT], Generic[OpsT]):
         runner: Runner | None = self._made_runner
         if runner is None:
             runner = self._made_runner = Runner(servers.sync_client(self._source))
+            self._ops.clustered = runner.clustered
             if self._anonymous:
                 self._owned_through(runner)
         return runner
@@ -116,14 +117,16 @@ class Container(Handle[OpsT], Generic[OpsT]):
         self._run(self._ops.copy_to(target._ops.key))
         return target
 
-    def _sibling(self, purpose: str) -> Self:
+    def _sibling(self, purpose: str, **extra: Any) -> Self:
         other = type(self).__new__(type(self))
-        other._attach(self._source, random_sibling(self._ops.key, purpose).decode(), self._codec, **self._extra)
+        key = random_sibling(self._ops.key, purpose).decode()
+        other._attach(self._source, key, self._codec, **{**self._extra, **extra})
         other._anonymous = True
         return other._owned_through(self._runner)
 
     def _owned_through(self, runner: Runner) -> Self:
         self._made_runner = runner
+        self._ops.clustered = runner.clustered
         _owned.add(runner, self._ops.clear())
         return self
 

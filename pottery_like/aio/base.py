@@ -67,6 +67,7 @@ class AIOContainer(Handle[OpsT], Generic[OpsT]):
         if runner is None or (self._loop is not loop and not isinstance(self._source, Client)):
             # The library's own clients belong to the event loop that they were first used in.
             runner = self._made_runner = Runner(servers.aio_client(self._source))
+            self._ops.clustered = runner.clustered
             self._loop = loop
             if self._anonymous:
                 self._owned_through(runner)
@@ -132,14 +133,16 @@ class AIOContainer(Handle[OpsT], Generic[OpsT]):
         await self._run(self._ops.copy_to(target._ops.key))
         return target
 
-    def _sibling(self, purpose: str) -> Self:
+    def _sibling(self, purpose: str, **extra: Any) -> Self:
         other = type(self).__new__(type(self))
-        other._attach(self._source, random_sibling(self._ops.key, purpose).decode(), self._codec, **self._extra)
+        key = random_sibling(self._ops.key, purpose).decode()
+        other._attach(self._source, key, self._codec, **{**self._extra, **extra})
         other._anonymous = True
         return other._owned_through(self._runner)
 
     def _owned_through(self, runner: Runner) -> Self:
         self._made_runner = runner
+        self._ops.clustered = runner.clustered
         _owned.add(runner, self._ops.clear())
         return self
 
