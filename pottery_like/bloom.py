@@ -33,8 +33,8 @@ class BloomFilter(Container[BloomOps[T]], Generic[T]):
     What was added is always found.  What was not is found by mistake with a probability that grows with the number of
     elements, to ``false_positives`` at ``num_elements``.  Elements can't be read back or removed one by one.
 
-    Every method is one round trip and atomic, so concurrent writers lose nothing; beyond a thousand elements, it goes by
-    pipelined chunks.  The parameters are stored beside the bits, and every method compares them: a filter that was made
+    Every method is one round trip and atomic, so concurrent writers lose nothing; beyond a thousand elements, it goes
+    by pipelined chunks.  The parameters are stored beside the bits, and every method compares them: a filter that was made
     with others is never read or changed.  A filter that Pottery made has none yet, and takes those of the first write.
 
     Elements are whatever JSON, or the codec, carries, lists and dicts included; ``1`` and ``1.0`` are one element, as
@@ -91,7 +91,7 @@ class BloomFilter(Container[BloomOps[T]], Generic[T]):
         return self._ops.false_positives
 
     def size(self) -> int:
-        """Return the number of bits (of the first stage, with ``scalable``; of each of two, with ``window``).  No I/O."""
+        """Return the number of bits: with ``scalable``, of the first stage; with ``window``, of each half.  No I/O."""
         return self._ops.bits
 
     def num_hashes(self) -> int:
@@ -115,8 +115,8 @@ class BloomFilter(Container[BloomOps[T]], Generic[T]):
     def update(self, *objs: BloomFilter[T] | Iterable[T]) -> None:
         """Add the elements of iterables and of other filters with the same parameters.
 
-        O(n * k), and O(m) for filters; 1 round trip, atomic up to a thousand elements.  A filter in another cluster slot
-        or on another server is read first.
+        O(n * k), and O(m) for filters; 1 round trip, atomic up to a thousand elements.  A filter in another cluster
+        slot or on another server is read first.
 
         :raises FilterParametersError: a filter has other parameters.
         """

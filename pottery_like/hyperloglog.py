@@ -42,8 +42,8 @@ class HyperLogLog(Container[HyperLogLogOps[T]], Generic[T]):
     Use :class:`~pottery_like.BloomFilter` where membership matters: it keeps the rate that you ask for.
 
     Every method is one round trip and atomic; beyond a thousand elements, it goes by pipelined chunks.  Elements are
-    whatever JSON, or the codec, carries, lists and dicts included; ``1`` and ``1.0`` are one element.  Given elements to
-    start with, they are added to those that are there.
+    whatever JSON, or the codec, carries, lists and dicts included; ``1`` and ``1.0`` are one element.  Given elements
+    to start with, they are added to those that are there.
 
     :param iterable: elements to start with.
     :param redis: see :class:`~pottery_like.base.Container`, as ``key``, ``codec`` and ``redis_url``.
@@ -76,8 +76,8 @@ class HyperLogLog(Container[HyperLogLogOps[T]], Generic[T]):
     def update(self, *objs: HyperLogLog[T] | Iterable[T]) -> None:
         """Add the elements of iterables and of other HyperLogLogs.
 
-        O(n), 1 round trip, atomic up to a thousand elements.  A HyperLogLog in another cluster slot or on another server
-        is read first.
+        O(n), 1 round trip, atomic up to a thousand elements.  A HyperLogLog in another cluster slot or on another
+        server is read first.
         """
         self._drive(self._ops.update([self._operand(obj) for obj in objs]))
 

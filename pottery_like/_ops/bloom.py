@@ -16,7 +16,7 @@ from typing import Any, Generic, TypeVar
 import mmh3
 from typing_extensions import Self
 
-from pottery_like._core.keys import random_sibling, sibling, slot
+from pottery_like._core.keys import random_sibling, sibling
 from pottery_like._core.lua import CHUNK, script
 from pottery_like._core.op import Batch, Done, Op, Program, Task, ok
 from pottery_like._core.texts import Texts
@@ -132,7 +132,12 @@ class BloomOps(ManyKeysOps, Generic[T]):
         )
 
     def _checked(
-        self, name: str, keys: tuple[bytes, ...], *args: bytes | int, decode: Callable[[Any], R], idempotent: bool = True
+        self,
+        name: str,
+        keys: tuple[bytes, ...],
+        *args: bytes | int,
+        decode: Callable[[Any], R],
+        idempotent: bool = True,
     ) -> Op[R]:
         return Op(script(name), keys, (self.parameters, *args), self._checking(decode), idempotent)
 
@@ -237,7 +242,7 @@ class BloomOps(ManyKeysOps, Generic[T]):
         near: list[BloomOps[Any]] = []
         sending: list[Op[None]] = []
         for other in filters:
-            if isinstance(other, BloomOps) and slot(other.key) == slot(self.key):
+            if isinstance(other, BloomOps) and self.near(other):
                 near.append(other)
                 continue
             bits = other if isinstance(other, FarBits) else (yield from other.read())
@@ -246,15 +251,12 @@ class BloomOps(ManyKeysOps, Generic[T]):
             sending += copy._upload(bits)
         keys, offsets, places = self._packed(texts, every=True)
         args = (len(keys), verb.encode(), int(keep), offsets, places)
-        merge = self._checked(
-            "bloom_merge", (*keys, *(key for other in near for key in other.keys)), *args, decode=ok
-        )
+        merge = self._checked("bloom_merge", (*keys, *(key for other in near for key in other.keys)), *args, decode=ok)
         removing = [other.clear() for other in near if other not in filters]
         if sum(len(op.args[-1]) for op in sending if isinstance(op.args[-1], bytes)) <= PAGE:
             yield Batch((*sending, merge, *removing)) if sending else merge
             return
-        for op in sending:
-            yield op
+        yield from sending
         yield Batch((merge, *removing))
 
     def _at(self, key: bytes) -> Self:

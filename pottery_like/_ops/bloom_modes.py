@@ -78,7 +78,7 @@ class _OneString(BloomOps[T]):
 
 
 class ScalableOps(_OneString[T]):
-    """A filter that grows by stages, each of twice as many elements at half the rate, one after the other in one string."""
+    """A filter that grows by stages, each of twice as many elements at half the rate, one after the other."""
 
     kind = "scalable"
 
@@ -117,7 +117,8 @@ class ScalableOps(_OneString[T]):
             there, stage, count = reply
             if there is not None and there != self.parameters:
                 raise self._differs(there)
-            return self.first * (2 ** (int(stage or 1) - 1) - 1) + int(count or 0)
+            earlier: int = self.first * (2 ** (int(stage or 1) - 1) - 1)
+            return earlier + int(count or 0)
 
         return Op("HMGET", self.keys[1:2], (b"parameters", b"stage", b"count"), decode, True)
 

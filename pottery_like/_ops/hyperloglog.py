@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from pottery_like._core.keys import random_sibling, slot
+from pottery_like._core.keys import random_sibling
 from pottery_like._core.lua import CHUNK, script
 from pottery_like._core.op import Batch, Done, Op, Program, Task, ok
 from pottery_like._core.texts import Texts
-from pottery_like._ops.membership import answers, tested
 from pottery_like._ops.common import STAGING_SECONDS, KeyOps, chunks, count, in_batches
+from pottery_like._ops.membership import answers, tested
 from pottery_like.codecs import Codec
 
 T = TypeVar("T")
@@ -61,7 +61,7 @@ class HyperLogLogOps(KeyOps, Generic[T]):
         sending: list[Op[None]] = []
         removing: list[Op[None]] = []
         for other in others:
-            if isinstance(other, HyperLogLogOps) and slot(other.key) == slot(self.key):
+            if isinstance(other, HyperLogLogOps) and self.near(other):
                 keys.append(other.key)
                 continue
             raw = other.raw if isinstance(other, FarRegisters) else (yield other.read()).raw

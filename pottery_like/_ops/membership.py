@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
 from typing import Any
 
 from pottery_like._core.lua import CHUNK
@@ -35,5 +36,5 @@ def tested(
             found += part
     elif texts:
         found = yield test(texts, list)
-    answer = iter(found)
-    return [any([next(answer) for _ in each]) for each in wanted]
+    answers_left = iter(found)
+    return [any(list(islice(answers_left, len(each)))) for each in wanted]

@@ -72,7 +72,7 @@ class AIOBloomFilter(AIOContainer[BloomOps[T]], Generic[T]):
         return self._ops.false_positives
 
     def size(self) -> int:
-        """Return the number of bits (of the first stage, with ``scalable``; of each of two, with ``window``).  No I/O."""
+        """Return the number of bits: with ``scalable``, of the first stage; with ``window``, of each half.  No I/O."""
         return self._ops.bits
 
     def num_hashes(self) -> int:
@@ -98,8 +98,8 @@ class AIOBloomFilter(AIOContainer[BloomOps[T]], Generic[T]):
     async def update(self, *objs: AIOBloomFilter[T] | Iterable[T]) -> None:
         """Add the elements of iterables and of other filters with the same parameters.
 
-        O(n * k), and O(m) for filters; 1 round trip, atomic up to a thousand elements.  A filter in another cluster slot
-        or on another server is read first.
+        O(n * k), and O(m) for filters; 1 round trip, atomic up to a thousand elements.  A filter in another cluster
+        slot or on another server is read first.
 
         :raises FilterParametersError: a filter has other parameters.
         """

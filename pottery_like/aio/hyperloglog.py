@@ -55,8 +55,8 @@ class AIOHyperLogLog(AIOContainer[HyperLogLogOps[T]], Generic[T]):
     async def update(self, *objs: AIOHyperLogLog[T] | Iterable[T]) -> None:
         """Add the elements of iterables and of other HyperLogLogs.
 
-        O(n), 1 round trip, atomic up to a thousand elements.  A HyperLogLog in another cluster slot or on another server
-        is read first.
+        O(n), 1 round trip, atomic up to a thousand elements.  A HyperLogLog in another cluster slot or on another
+        server is read first.
         """
         await self._drive(self._ops.update([await self._operand(obj) for obj in objs]))
 

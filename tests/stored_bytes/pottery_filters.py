@@ -1,4 +1,7 @@
-"""Writes pottery_filters.json: what Pottery 3.0.1 itself stores.  Run with Pottery installed; argument: a server's URL."""
+"""Writes pottery_filters.json: what Pottery 3.0.1 itself stores.
+
+Run with Pottery installed; argument: a server's URL.
+"""
 
 from __future__ import annotations
 
