@@ -34,8 +34,8 @@ class BloomFilter(Container[BloomOps[T]], Generic[T]):
     elements, to ``false_positives`` at ``num_elements``.  Elements can't be read back or removed one by one.
 
     Every method is one round trip and atomic, so concurrent writers lose nothing; beyond a thousand elements, it goes
-    by pipelined chunks.  The parameters are stored beside the bits, and every method compares them: a filter that was made
-    with others is never read or changed.  A filter that Pottery made has none yet, and takes those of the first write.
+    by pipelined chunks.  The parameters are stored beside the bits, and every method compares them: a filter that was
+    made with others is never read or changed.  A filter of Pottery's has none yet, and takes those of the first write.
 
     Elements are whatever JSON, or the codec, carries, lists and dicts included; ``1`` and ``1.0`` are one element, as
     are ``(1, 2)`` and ``[1, 2]``.  Given elements to start with, they are added to those that are there.

@@ -18,7 +18,7 @@ from typing_extensions import Self
 
 from pottery_like._core.keys import random_sibling, sibling
 from pottery_like._core.lua import CHUNK, script
-from pottery_like._core.op import Batch, Done, Op, Program, Task, ok
+from pottery_like._core.op import Done, Op, Program, Task, ok
 from pottery_like._core.texts import Texts
 from pottery_like._ops.common import STAGING_SECONDS, chunks, count, in_batches, truth
 from pottery_like._ops.manykeys import ManyKeysOps
@@ -240,24 +240,25 @@ class BloomOps(ManyKeysOps, Generic[T]):
 
     def _merge(self, verb: str, filters: Sequence[Any], texts: Sequence[bytes], *, keep: bool) -> Program[None]:
         near: list[BloomOps[Any]] = []
-        sending: list[Op[None]] = []
+        far: list[FarBits] = []
         for other in filters:
             if isinstance(other, BloomOps) and self.near(other):
                 near.append(other)
-                continue
-            bits = other if isinstance(other, FarBits) else (yield from other.read())
-            copy = self._at(random_sibling(self.key, "far"))
-            near.append(copy)
-            sending += copy._upload(bits)
+            else:
+                far.append(other if isinstance(other, FarBits) else (yield from other.read()))
+        copies = [self._at(random_sibling(self.key, "far")) for _ in far]
         keys, offsets, places = self._packed(texts, every=True)
-        args = (len(keys), verb.encode(), int(keep), offsets, places)
-        merge = self._checked("bloom_merge", (*keys, *(key for other in near for key in other.keys)), *args, decode=ok)
-        removing = [other.clear() for other in near if other not in filters]
-        if sum(len(op.args[-1]) for op in sending if isinstance(op.args[-1], bytes)) <= PAGE:
-            yield Batch((*sending, merge, *removing)) if sending else merge
-            return
-        yield from sending
-        yield Batch((merge, *removing))
+        sent: list[bytes | int] = []
+        if sum(len(page) for bits in far for _, _, page in bits.pages) > PAGE:
+            for copy, bits in zip(copies, far, strict=True):
+                yield from copy._stage(bits)
+        else:
+            for number, bits in enumerate(far, 1 + len(near)):
+                for string, _, page in bits.pages:
+                    sent += (number * len(keys) + (string + 2 if string else 1), page)
+        others = tuple(key for other in (*near, *copies) for key in other.keys)
+        args = (len(keys), verb.encode(), int(keep), offsets, places, len(copies), *sent)
+        yield self._checked("bloom_merge", (*keys, *others), *args, decode=ok)
 
     def _at(self, key: bytes) -> Self:
         """Return the operations of a filter like this one elsewhere."""
@@ -282,14 +283,13 @@ class BloomOps(ManyKeysOps, Generic[T]):
                 start += PAGE
         return FarBits(self.parameters, pages)
 
-    def _upload(self, bits: FarBits) -> list[Op[None]]:
+    def _stage(self, bits: FarBits) -> Program[None]:
+        """Write the bits of a large filter, page by page, into this one, which is temporary."""
         bit_keys = (self.key, *self.keys[2:])
-        ops: list[Op[None]] = []
-        for index, start, page in bits.pages:
-            ops.append(Op("SETRANGE", (bit_keys[index],), (start, page), ok, True))
+        for string, start, page in bits.pages:
+            yield Op("SETRANGE", (bit_keys[string],), (start, page), ok, True)
             if start == 0:
-                ops.append(Op("EXPIRE", (bit_keys[index],), (STAGING_SECONDS,), ok, True))
-        return ops
+                yield Op("EXPIRE", (bit_keys[string],), (STAGING_SECONDS,), ok, True)
 
     def contains(self, value: object) -> Task[bool]:
         """``value in f``: one script."""

@@ -8,9 +8,9 @@ from typing import Any, Generic, TypeVar
 
 from pottery_like._core.keys import random_sibling
 from pottery_like._core.lua import CHUNK, script
-from pottery_like._core.op import Batch, Done, Op, Program, Task, ok
+from pottery_like._core.op import Done, Op, Program, Task, ok
 from pottery_like._core.texts import Texts
-from pottery_like._ops.common import STAGING_SECONDS, KeyOps, chunks, count, in_batches
+from pottery_like._ops.common import KeyOps, chunks, count, in_batches
 from pottery_like._ops.membership import answers, tested
 from pottery_like.codecs import Codec
 
@@ -57,20 +57,21 @@ class HyperLogLogOps(KeyOps, Generic[T]):
             yield from in_batches(self._op("PFADD", *part, decode=ok) for part in chunks(texts))
 
     def _merge(self, others: Sequence[Any], texts: Sequence[bytes]) -> Program[None]:
-        keys: list[bytes] = []
-        sending: list[Op[None]] = []
-        removing: list[Op[None]] = []
+        near: list[bytes] = []
+        far: list[bytes] = []
         for other in others:
             if isinstance(other, HyperLogLogOps) and self.near(other):
-                keys.append(other.key)
+                near.append(other.key)
                 continue
-            raw = other.raw if isinstance(other, FarRegisters) else (yield other.read()).raw
-            if raw is not None:
-                keys.append(random_sibling(self.key, "far"))
-                sending.append(Op("SET", (keys[-1],), (raw, b"EX", STAGING_SECONDS), ok, True))
-                removing.append(Op("UNLINK", (keys[-1],), (), ok, True))
-        merge = Op(script("hll_update") if texts else "PFMERGE", (self.key, *keys), tuple(texts), ok, True)
-        yield Batch((*sending, merge, *removing)) if sending else merge
+            bits = other if isinstance(other, FarRegisters) else (yield other.read())
+            if bits.raw is not None:
+                far.append(bits.raw)
+        if far or texts:
+            temporary = (random_sibling(self.key, "far") for _ in far)
+            keys = (self.key, *near, *temporary)
+            yield Op(script("hll_merge"), keys, (len(far), *far, *texts), ok, True)
+        else:
+            yield Op("PFMERGE", (self.key, *near), (), ok, True)
 
     def read(self) -> Op[FarRegisters]:
         """Return the bytes: GET."""
