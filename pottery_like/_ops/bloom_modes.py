@@ -24,7 +24,10 @@ FIRST_STAGE = 1000
 """The first stage has room for at least so many elements: in smaller ones the bits of an element too often coincide."""
 
 MARGIN = 0.9
-"""What the stages may use up of the rate; the rest is for deriving all of an element's bits from two hashes."""
+"""What the parts may use up of the rate.
+
+The rest is for rounding the number of hash functions, and for deriving all of an element's bits from two hashes.
+"""
 
 
 def bloom_ops(
@@ -63,7 +66,7 @@ class _OneString(BloomOps[T]):
 
     def _rate(self) -> float:
         # The rates of the parts add up: two equal ones, or each half of the one before.
-        return self.false_positives / 2
+        return self.false_positives / 2 * MARGIN
 
     def _differs(self, there: bytes) -> FilterParametersError:
         if there:
@@ -87,9 +90,6 @@ class ScalableOps(_OneString[T]):
         self.first = max(self.num_elements, FIRST_STAGE)
         self.bits = bits_needed(self.first, self._rate())
         self.hashes = math.ceil(self.bits / self.first * math.log(2))
-
-    def _rate(self) -> float:
-        return super()._rate() * MARGIN
 
     def _hashed(self, texts: Sequence[bytes]) -> tuple[bytes | int, ...]:
         digests = map(mmh3.hash_bytes, texts)

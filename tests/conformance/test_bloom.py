@@ -8,13 +8,15 @@ from typing import Any
 
 import pytest
 
-from pottery_like import FilterParametersError, OutcomeUnknownError, WrongTypeError
+from pottery_like import FilterParametersError, WrongTypeError
 from tests.conftest import Maker
 from tests.support.facade import unwrap
-from tests.support.proxy import proxied
-from tests.support.servers import standalone
+from tests.support.servers import SETUPS
 
 SIZES: dict[str, Any] = {"num_elements": 1000, "false_positives": 0.01}
+# Cells of the matrix that differ in everything: enough where a reply's shape can't matter.
+few = pytest.mark.parametrize("make", [SETUPS[0], SETUPS[7], SETUPS[-6], SETUPS[-3]], ids=str, indirect=True)
+
 MODES: list[dict[str, Any]] = [{}, {"scalable": True}, {"window": 3600}]
 
 
@@ -30,14 +32,7 @@ def round_trips(container: Any, call: Any) -> int:
     return after - before
 
 
-def raw(make: Maker, key: str) -> bytes | None:
-    """Return the bytes of a string, whatever the client decodes."""
-    with proxyless(make) as client:
-        value: bytes | None = client.get(key)
-        return value
-
-
-def proxyless(make: Maker) -> Any:
+def direct(make: Maker) -> Any:
     setup = make.setup
     return type(setup)(setup.server, setup.topology, 3, "sync").client(decode_responses=False)
 
@@ -61,6 +56,7 @@ def test_elements(make: Maker, mode: dict[str, Any]) -> None:
     assert len(subject) == 0
 
 
+@few
 @pytest.mark.parametrize("mode", MODES, ids=str)
 def test_never_a_false_no(make: Maker, mode: dict[str, Any]) -> None:
     """Whatever the way in and the way of asking: one, many, as a bitmap, in chunks."""
@@ -81,6 +77,7 @@ def test_given_elements_are_added(make: Maker) -> None:
     assert list(again.contains_many("a", "b", "c")) == [True, True, False]
 
 
+@few
 @pytest.mark.parametrize("mode", MODES, ids=str)
 def test_one_round_trip(make: Maker, mode: dict[str, Any]) -> None:
     subject = bloom(make, range(10), num_elements=100_000, **mode)
@@ -101,6 +98,7 @@ def test_one_round_trip(make: Maker, mode: dict[str, Any]) -> None:
     assert round_trips(subject, lambda: ({1} in subject, subject.size(), subject.num_hashes())) == 0
 
 
+@few
 def test_combining_is_one_round_trip(make: Maker) -> None:
     first, second = pair(make, range(10), range(5, 15))
     others: list[Any] = []
@@ -116,6 +114,7 @@ def test_combining_is_one_round_trip(make: Maker) -> None:
     assert [round_trips(first, call) for call in calls] == [1] * len(calls)
 
 
+@few
 def test_elements_are_json(make: Maker) -> None:
     subject = bloom(make)
     elements = [None, True, False, 7, -1, 2**70, 1.5, "é€😀", "", (1, (2, "x")), [], {"b": 1, "a": [1.5, {}]}]
@@ -129,6 +128,7 @@ def test_elements_are_json(make: Maker) -> None:
         assert other not in subject
 
 
+@few
 def test_what_json_cant_carry(make: Maker) -> None:
     subject = bloom(make)
     for bad in (object(), {1}, b"bytes", float("nan"), float("inf"), "\ud800", {1: 2}):
@@ -141,6 +141,28 @@ def test_what_json_cant_carry(make: Maker) -> None:
         subject.update(5)
 
 
+def using(container: Any) -> list[Any]:
+    return [
+        lambda: container.add("b"),
+        lambda: container.update(["b"]),
+        lambda: container.update(range(1000)),
+        lambda: "a" in container,
+        lambda: list(container.contains_many("a")),
+        lambda: len(container),
+    ]
+
+
+def crossing(subject: Any, other: Any, near: Any) -> list[Any]:
+    return [
+        lambda: other.union(near),
+        lambda: other.intersection_update(near),
+        lambda: near.update(other),
+        lambda: subject.update(near),
+        lambda: near.intersection(subject),
+    ]
+
+
+@few
 @pytest.mark.parametrize("mode", MODES, ids=str)
 def test_other_parameters(make: Maker, mode: dict[str, Any]) -> None:
     subject = bloom(make, ["a"], **mode)
@@ -150,24 +172,11 @@ def test_other_parameters(make: Maker, mode: dict[str, Any]) -> None:
     for change in changes:
         other = bloom(make, key=subject.key, **{**mode, **change})
         near = bloom(make, key=f"{{{subject.key}}}:near", **{**mode, **change})
-        calls = [
-            lambda: other.add("b"),
-            lambda: other.update(["b"]),
-            lambda: other.update(range(1000)),
-            lambda: "a" in other,
-            lambda: list(other.contains_many("a")),
-            lambda: len(other),
-        ]
-        if not mode and "scalable" not in change and "window" not in change:
-            calls += [
-                lambda: other.union(near),
-                lambda: other.intersection_update(near),
-                lambda: near.update(other),
-                lambda: subject.update(near),
-                lambda: near.intersection(subject),
-            ]
+        calls = using(other)
+        if not mode and not change.keys() & {"scalable", "window"}:
+            calls += crossing(subject, other, near)
         for call in calls:
-            with pytest.raises(FilterParametersError, match="1001|0.011|scalable|window|num_elements"):
+            with pytest.raises(FilterParametersError, match=r"1001|0\.011|scalable|window|num_elements"):
                 call()
         with pytest.raises(ValueError, match=r"num_elements|window|scalable"):
             bloom(make, ["a"], key=subject.key, **{**mode, **change})
@@ -175,6 +184,7 @@ def test_other_parameters(make: Maker, mode: dict[str, Any]) -> None:
     assert list(subject.contains_many("a", "b")) == [True, False]
 
 
+@few
 def test_parameters_go_with_the_bits(make: Maker) -> None:
     subject = bloom(make, ["a"])
     subject.clear()
@@ -182,6 +192,7 @@ def test_parameters_go_with_the_bits(make: Maker) -> None:
     assert "b" in other
 
 
+@few
 @pytest.mark.parametrize("mode", MODES[:2], ids=str)
 def test_expiry_covers_all_keys(make: Maker, mode: dict[str, Any]) -> None:
     subject = bloom(make, **mode)
@@ -192,7 +203,7 @@ def test_expiry_covers_all_keys(make: Maker, mode: dict[str, Any]) -> None:
     assert subject.persist() is False
     assert subject.expire(datetime.timedelta(seconds=100)) is True
     assert 99 < subject.ttl() <= 100
-    with proxyless(make) as client:
+    with direct(make) as client:
         first, second = (client.pttl(key) for key in keys)
         assert 99_000 < first <= 100_000
         assert abs(first - second) <= 5
@@ -212,10 +223,11 @@ def test_expiry_covers_all_keys(make: Maker, mode: dict[str, Any]) -> None:
     assert bloom(make, ["b"], key=subject.key, num_elements=50).add("c") is True
 
 
+@few
 def test_adopted_filter_keeps_its_expiry(make: Maker) -> None:
     subject = bloom(make, ["a"])
     parameters = unwrap(subject)._ops.keys[1].decode()
-    with proxyless(make) as client:
+    with direct(make) as client:
         for elements in (["b"], range(1000)):
             client.delete(parameters)
             client.pexpire(subject.key, 50_000)
@@ -227,20 +239,13 @@ def test_adopted_filter_keeps_its_expiry(make: Maker) -> None:
             assert client.hget(parameters, "parameters") == b'{"false_positives": 0.01, "num_elements": 1000}'
 
 
+@few
 def test_wrong_type(make: Maker) -> None:
     for mode in MODES:
         subject = bloom(make, **mode)
         for key in unwrap(subject)._ops.keys[: 1 if mode.get("scalable") else 2]:
             make.run(make.client.rpush(key, "an element"))
-            calls = [
-                lambda: subject.add("a"),
-                lambda: subject.update(range(1000)),
-                lambda: subject.union(),
-                lambda: "a" in subject,
-                lambda: len(subject),
-            ]
-            if mode:
-                calls = calls[:2] + calls[3:4]
+            calls = using(subject)[:5] if mode else [*using(subject), subject.union]
             for call in calls:
                 with pytest.raises(WrongTypeError):
                     call()
@@ -256,6 +261,7 @@ def pair(make: Maker, first: Any, second: Any, **options: Any) -> tuple[Any, Any
     )
 
 
+@few
 @pytest.mark.parametrize("where", ["one slot", "two slots", "two clients"])
 def test_combining(make: Maker, where: str) -> None:
     first, second = pair(make, range(400), range(300, 700))
@@ -300,24 +306,29 @@ def test_combining(make: Maker, where: str) -> None:
 
 
 def every_key(make: Maker) -> list[bytes]:
-    with proxyless(make) as client:
+    with direct(make) as client:
         return list(client.scan_iter(count=1000))
 
 
+@few
 def test_what_cant_be_combined(make: Maker) -> None:
-    first, second = pair(make, [1], [2])
-    for call in (lambda: first & {1}, lambda: first | [1], lambda: first.intersection([1])):
-        with pytest.raises((TypeError, AttributeError)):
+    first, _ = pair(make, [1], [2])
+    for call in (lambda: first & {1}, lambda: first.intersection([1]), lambda: first.intersection_update({1})):
+        with pytest.raises(TypeError):
             call()
+    if make.loop is None:
+        with pytest.raises(TypeError):
+            first | [1]
     for mode in MODES[1:]:
         one, other = pair(make, [1], [2], **mode)
-        for call in (lambda: one | other, lambda: one & other, lambda: one.update(other), lambda: one.union()):  # noqa: B023
+        for call in (lambda: one | other, lambda: one & other, lambda: one.update(other), one.union):  # noqa: B023
             with pytest.raises(TypeError, match=r"can't be combined"):
                 call()
         one.clear()
         other.clear()
 
 
+@few
 @pytest.mark.parametrize("mode", MODES, ids=str)
 def test_copy_and_pickle(make: Maker, mode: dict[str, Any]) -> None:
     subject = bloom(make, ["a"], **mode)
@@ -336,25 +347,3 @@ def test_names(make: Maker) -> None:
     assert (subject.num_elements, subject.false_positives) == (1000, 0.01)
     assert (subject.size(), subject.num_hashes()) == (9586, 7)
     assert repr(subject) == f"<{type(unwrap(subject)).__name__} key={subject.key}>"
-
-
-@pytest.mark.parametrize("world", ["sync", "aio"])
-def test_lost_reply(make: Maker, world: str) -> None:
-    """add() is not sent twice, since a repetition would deny that the element was new; the others are."""
-    if make.setup.topology == "cluster" or make.setup.protocol == 3 or make.setup.world != world:
-        pytest.skip("one set-up is enough")
-    with proxied(standalone(make.setup.server).port) as proxy:
-        package: Any = __import__("redis" if world == "sync" else "redis.asyncio", fromlist=["Redis"])
-        connect = lambda: package.Redis(port=proxy.port, socket_timeout=1)  # noqa: E731
-        client = connect() if make.loop is None else make.loop.call(connect)
-        subject = bloom(make, ["a"], client=client)
-        subject.add("b")
-        for call in (lambda: subject.update(["c"]), lambda: subject.update(range(1000)), lambda: "c" in subject):
-            call()
-            proxy.lose = 1
-            call()
-        proxy.lose = 1
-        with pytest.raises(OutcomeUnknownError):
-            subject.add("d")
-        assert "d" in subject
-        make.run(client.close() if make.loop is None else client.aclose())
