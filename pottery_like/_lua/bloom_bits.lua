@@ -1,9 +1,9 @@
 -- Included by the filters' scripts.  KEYS[1] holds bits, KEYS[2] the parameters beside them; ARGV[1] is what they must be.
 
--- The parameters at a key, in an array, when they are others; a filter of Pottery's has none.
+-- The parameters at a key, in an array, when they are others; a filter of Pottery's has none.  And whether it has any.
 local function foreign(key)
   local there = redis.call('HGET', key, 'parameters')
-  return there and there ~= ARGV[1] and {there} or nil
+  return there and there ~= ARGV[1] and {there} or nil, there ~= false
 end
 
 -- The same for a layout that isn't Pottery's: bits without parameters are not such a filter's.
@@ -64,10 +64,10 @@ local function remaining()
   return left == -2 and redis.call('PTTL', KEYS[1]) or left
 end
 
--- What follows a write: the parameters are put beside the bits, and what it made new expires with the rest.
-local function settle(own, left, fresh)
-  fresh = redis.call('HSETNX', KEYS[2], 'parameters', ARGV[1]) == 1 or fresh
-  if fresh and left > 0 then
+-- What follows a write that made a key: the parameters are put beside the bits, and all keys expire together.
+local function settle(own, left)
+  redis.call('HSETNX', KEYS[2], 'parameters', ARGV[1])
+  if left > 0 then
     for i = 1, own do redis.call('PEXPIRE', KEYS[i], left) end
   end
 end

@@ -11,7 +11,7 @@ local room = -count
 for i = stage, #stages do room = room + stages[i].capacity end
 if elements > room then return -1 end
 local fresh = redis.call('STRLEN', KEYS[1]) == 0
-local left, oldest = remaining(), stage
+local left, oldest = fresh and remaining(), stage
 local set = reader(KEYS[1], 2 * elements * stage)
 local note, flush = writer(KEYS[1])
 local added = 0
@@ -25,6 +25,6 @@ end
 flush()
 if added > 0 then
   redis.call('HSET', KEYS[2], 'stage', stage, 'count', count)
-  settle(2, left, fresh)
+  if fresh then settle(2, left) end
 end
 return added

@@ -23,4 +23,4 @@ for segment = 1, own do
 end
 for i = #KEYS - own * ARGV[7] + 1, #KEYS do redis.call('DEL', KEYS[i]) end
 set_bits(own, ARGV[5], ARGV[6])
-settle(own, left, true)
+settle(own, left)
