@@ -217,7 +217,9 @@ class BloomOps(ManyKeysOps, Generic[T]):
 
     def intersection_update(self, filters: Iterable[Any]) -> Program[None]:
         """``f &= other``: one script."""
-        yield from self._merge("AND", self._only_filters(filters), [], keep=True)
+        others = self._only_filters(filters)
+        if others:
+            yield from self._merge("AND", others, [], keep=True)
 
     def _only_filters(self, objs: Iterable[Any]) -> list[Any]:
         filters = list(objs)

@@ -99,6 +99,7 @@ def steps(program: Any) -> list[Any]:
 def test_nothing_is_sent_for_nothing() -> None:
     assert steps(ops().update([])) == steps(ops().update([(), {}])) == []
     assert steps(ops().contains_many([object(), {1}])) == []
+    assert steps(ops().intersection_update([])) == []
     assert steps(HyperLogLogOps(b"k").update([[]])) == []
 
 
