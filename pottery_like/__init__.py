@@ -1,10 +1,13 @@
 """Redis-backed containers that work like Python's own."""
 
+from pottery_like.aio.bloom import AIOBloomFilter
 from pottery_like.aio.counter import AIORedisCounter
 from pottery_like.aio.deque import AIORedisDeque
 from pottery_like.aio.dict import AIORedisDict
+from pottery_like.aio.hyperloglog import AIOHyperLogLog
 from pottery_like.aio.list import AIORedisList
 from pottery_like.aio.set import AIORedisSet
+from pottery_like.bloom import BloomFilter
 from pottery_like.codecs import Codec, DataclassCodec, JSONCodec, MsgpackCodec, PickleCodec
 from pottery_like.counter import RedisCounter
 from pottery_like.deque import RedisDeque
@@ -16,6 +19,8 @@ from pottery_like.exceptions import (
     DecodeError,
     EmbeddedServerWarning,
     ExtendUnlockedLock,
+    FilterFullError,
+    FilterParametersError,
     InefficientAccessWarning,
     KeyExistsError,
     OutcomeUnknownError,
@@ -31,15 +36,19 @@ from pottery_like.exceptions import (
     TooManyExtensions,
     WrongTypeError,
 )
+from pottery_like.hyperloglog import HyperLogLog
 from pottery_like.list import RedisList
 from pottery_like.set import RedisSet
 
 __all__ = [
+    "AIOBloomFilter",
+    "AIOHyperLogLog",
     "AIORedisCounter",
     "AIORedisDeque",
     "AIORedisDict",
     "AIORedisList",
     "AIORedisSet",
+    "BloomFilter",
     "Codec",
     "ConcurrentEditError",
     "DataclassCodec",
@@ -47,6 +56,9 @@ __all__ = [
     "EmbeddedServer",
     "EmbeddedServerWarning",
     "ExtendUnlockedLock",
+    "FilterFullError",
+    "FilterParametersError",
+    "HyperLogLog",
     "InefficientAccessWarning",
     "JSONCodec",
     "KeyExistsError",

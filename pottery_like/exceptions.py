@@ -81,6 +81,14 @@ class ConcurrentEditError(PotteryError, RuntimeError):
     """Somebody else changed a value while it was being edited; the edit was not written."""
 
 
+class FilterParametersError(PotteryError, ValueError):
+    """A Bloom filter was opened, or was to be combined, with parameters other than those it was made with."""
+
+
+class FilterFullError(PotteryError, OverflowError):
+    """A scalable Bloom filter can't grow any further."""
+
+
 class ServerNotFoundError(PotteryError, ConnectionError):
     """No client or URL was given, and no server was found."""
 

@@ -34,6 +34,7 @@ MODULES = sorted(
 )
 DATABASE = 5
 PAGE_OF = {
+    "BloomFilter": "bloom", "HyperLogLog": "hyperloglog",
     "RedisCounter": "counter", "RedisDeque": "deque", "RedisDict": "dict", "RedisList": "list", "RedisSet": "set",
 }  # fmt: skip
 

@@ -19,6 +19,11 @@ _SEQUENCE = [
 ]  # fmt: skip
 
 SAME: dict[str, list[str]] = {
+    "BloomFilter": [
+        *COMMON, "add", "contains_many", "false_positives", "intersection", "intersection_update", "num_elements",
+        "num_hashes", "size", "union", "update",
+    ],
+    "HyperLogLog": [*COMMON, "add", "contains_many", "union", "update"],
     "RedisCounter": [*_DICT, "elements", "increment", "most_common", "subtract", "to_counter", "total"],
     "RedisDeque": [*_SEQUENCE, "appendleft", "extendleft", "maxlen", "popleft", "rotate"],
     "RedisDict": _DICT,
@@ -37,6 +42,15 @@ _LISTED = {**_ITEMS, **_ORDER, "__add__": "concat", "__iadd__": "extend", "__imu
 
 # Python's syntax on the left can't be awaited, so asyncio has the plain verb on the right.
 VERBS: dict[str, dict[str, str]] = {
+    "BloomFilter": {
+        "__and__": "intersection",
+        "__contains__": "contains",
+        "__iand__": "intersection_update",
+        "__ior__": "update",
+        "__len__": "count",
+        "__or__": "union",
+    },
+    "HyperLogLog": {"__contains__": "contains", "__ior__": "update", "__len__": "size", "__or__": "union"},
     "RedisCounter": {
         **_ITEMS,
         **_ORDER,
