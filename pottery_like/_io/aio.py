@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import select
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from dataclasses import replace
 from typing import Any, TypeAlias, TypeVar
 
 from redis.asyncio import ConnectionPool, Redis, RedisCluster
@@ -13,7 +14,8 @@ from redis.asyncio.cluster import ClusterNode
 from redis.exceptions import RedisError, ResponseError
 
 from pottery_like._core.keys import slot
-from pottery_like._core.op import Batch, Done, Op, Page, Paging, Pause, Program, Task
+from pottery_like._core.op import Batch, Done, Op, Page, Paging, Pause, Program, Take, Task, Wait
+from pottery_like._io.waiting import Waiting, keep_alive
 from pottery_like._io.wire import (
     POOL_ARGUMENTS,
     Attempt,
@@ -100,6 +102,7 @@ class Runner:
     def __init__(self, client: Client) -> None:
         self.client = client
         self.round_trips = 0
+        self._leaving: set[asyncio.Future[None]] = set()
         if isinstance(client, RedisCluster):
             kwargs = client.connection_kwargs
             self._settings = Settings.of(getattr(client, "retry", None), kwargs.get("socket_timeout"), True)
@@ -119,14 +122,138 @@ class Runner:
         result: T = decoded(self.client, op, reply)
         return result
 
-    async def step(self, step: Task[Any] | Batch | Pause) -> Any:
+    async def step(self, step: Task[Any] | Batch | Pause | Take[Any] | Wait[Any]) -> Any:
         """Take one step of a program."""
         if isinstance(step, Op | Done):
             return await self.run(step)
+        if isinstance(step, Take):
+            return await self.take(step)
         if isinstance(step, Batch):
             return await self.batch(step)
+        if isinstance(step, Wait):
+            return await self.wait(step)
         await asyncio.sleep(step.seconds)
         return None
+
+    async def take(self, take: Take[T]) -> T:
+        """Run one operation; if the caller is cancelled meanwhile, put back what it has taken."""
+        running = asyncio.ensure_future(self.run(replace(take.op, decode=_raw)))
+        try:
+            reply = await asyncio.shield(running)
+        except asyncio.CancelledError:
+            await self._leave(self._put_back(running, take.undo))
+            raise
+        result: T = decoded(self.client, take.op, reply)
+        return result
+
+    async def _put_back(self, running: asyncio.Future[Any], undo: Callable[[Any], Op[Any] | None]) -> None:
+        try:
+            op = undo(await running)
+            if op is not None:
+                await self.run(op)
+        except Exception:
+            # The cancellation that led here is what the caller must see.
+            return
+
+    async def _leave(self, work: Coroutine[Any, Any, None]) -> None:
+        leaving = asyncio.ensure_future(work)
+        self._leaving.add(leaving)
+        leaving.add_done_callback(self._leaving.discard)
+        await asyncio.shield(leaving)
+
+    async def wait(self, wait: Wait[T]) -> T:
+        """Wait on the server and return the result; across lost connections, and beyond the socket timeout."""
+        waiting = Waiting(self.client, wait, self._settings)
+        attempt = Attempt()
+        while True:
+            op = waiting.next()
+            try:
+                reply = await self._held(await self._prepared(op, attempt), waiting)
+            except (RedisError, OSError, Unsent) as error:
+                attempt = waiting.after(error)
+                await asyncio.sleep(attempt.pause)
+                continue
+            if waiting.over(reply):
+                result: T = decoded(self.client, op, reply)
+                return result
+
+    async def _held(self, place: Place, waiting: Waiting) -> Any:
+        try:
+            connection = await _acquire(place)
+        except (RedisError, OSError) as error:
+            raise Unsent(error) from error
+        self.round_trips += 1
+        # A task of its own: the reply it reads must not be torn by the caller's cancellation.
+        told = asyncio.Event()
+        reading = asyncio.ensure_future(self._converse(connection, waiting, told))
+        try:
+            await asyncio.wait([reading], timeout=waiting.due)
+            if not reading.done():
+                await self._unblock(place, waiting)
+            reply = await asyncio.shield(reading)
+        except asyncio.CancelledError:
+            await self._leave(self._withdraw(place, connection, waiting, told, reading))
+            raise
+        except BaseException as error:
+            if not isinstance(error, ResponseError):
+                await connection.disconnect(nowait=True)
+            await _release(place, connection)
+            raise
+        await _release(place, connection)
+        return reply
+
+    async def _converse(self, connection: Any, waiting: Waiting, told: asyncio.Event) -> Any:
+        words = waiting.words()
+        await connection.send_packed_command(connection.pack_commands(words))
+        waiting.told([await self._reply(connection) for _ in words[1:]])
+        told.set()
+        keep_alive(connection._writer.get_extra_info("socket"))
+        timeout = connection.socket_timeout
+        connection.socket_timeout = waiting.due + waiting.grace
+        try:
+            return await connection.read_response(disable_decoding=True)
+        finally:
+            connection.socket_timeout = timeout
+
+    async def _reply(self, connection: Any) -> Any:
+        try:
+            return await connection.read_response(disable_decoding=True)
+        except ResponseError as error:
+            return error
+
+    async def _unblock(self, place: Place, waiting: Waiting) -> bool:
+        """End a wait on the server; whether it could be asked to."""
+        words = waiting.unblock()
+        if words is None:
+            return False
+        try:
+            await self._exchange(place, words)
+        except (RedisError, OSError, Unsent):
+            return False
+        return True
+
+    async def _withdraw(
+        self, place: Place, connection: Any, waiting: Waiting, told: asyncio.Event, reading: asyncio.Future[Any]
+    ) -> None:
+        """Stop waiting, and put back what had come already."""
+        telling = asyncio.ensure_future(told.wait())
+        try:
+            await asyncio.wait([telling, reading], return_when=asyncio.FIRST_COMPLETED)
+            if not reading.done() and not await self._unblock(place, waiting):
+                return
+            undo = waiting.undo(await asyncio.wait_for(reading, waiting.grace))
+            if undo is not None:
+                await self.run(undo)
+        except Exception:
+            # The cancellation that led here is what the caller must see.
+            return
+        finally:
+            telling.cancel()
+            if not reading.done():
+                reading.cancel()
+            if not reading.done() or reading.cancelled() or reading.exception() is not None:
+                await connection.disconnect(nowait=True)
+            await _release(place, connection)
 
     async def drive(self, program: Program[T]) -> T:
         """Run a program to its end and return its result."""
@@ -282,3 +409,7 @@ class Runner:
             if node is not None:
                 return node
         return await self._place(op)
+
+
+def _raw(reply: Any) -> Any:
+    return reply
