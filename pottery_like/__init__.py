@@ -1,9 +1,90 @@
 """Redis-backed containers that work like Python's own."""
 
+from pottery_like._ops.queue import QueueCounts
+from pottery_like.aio.counter import AIORedisCounter
+from pottery_like.aio.deque import AIORedisDeque
 from pottery_like.aio.dict import AIORedisDict
+from pottery_like.aio.list import AIORedisList
+from pottery_like.aio.queue import AIODelivery, AIORedisQueue
+from pottery_like.aio.set import AIORedisSet
 from pottery_like.aio.simplequeue import AIORedisSimpleQueue
+from pottery_like.codecs import Codec, DataclassCodec, JSONCodec, MsgpackCodec, PickleCodec
+from pottery_like.counter import RedisCounter
+from pottery_like.deque import RedisDeque
 from pottery_like.dict import RedisDict
-from pottery_like.embedded import embedded
+from pottery_like.embedded import EmbeddedServer, embedded
+from pottery_like.encoder import PotteryEncoder
+from pottery_like.exceptions import (
+    ConcurrentEditError,
+    DecodeError,
+    EmbeddedServerWarning,
+    ExtendUnlockedLock,
+    InefficientAccessWarning,
+    KeyExistsError,
+    LeaseLostError,
+    OutcomeUnknownError,
+    PotteryError,
+    PotteryWarning,
+    PrimitiveError,
+    QueueEmptyError,
+    QueueFullError,
+    QuorumIsImpossible,
+    QuorumNotAchieved,
+    RandomKeyError,
+    ReleaseUnlockedLock,
+    ServerNotFoundError,
+    TooManyExtensions,
+    WrongTypeError,
+)
+from pottery_like.list import RedisList
+from pottery_like.queue import Delivery, RedisQueue
+from pottery_like.set import RedisSet
 from pottery_like.simplequeue import RedisSimpleQueue
 
-__all__ = ["AIORedisDict", "AIORedisSimpleQueue", "RedisDict", "RedisSimpleQueue", "embedded"]
+__all__ = [
+    "LeaseLostError",
+    "QueueFullError",
+    "RedisQueue",
+    "QueueCounts",
+    "Delivery",
+    "AIORedisQueue",
+    "AIODelivery",
+    "RedisSimpleQueue",
+    "AIORedisSimpleQueue",
+    "AIORedisCounter",
+    "AIORedisDeque",
+    "AIORedisDict",
+    "AIORedisList",
+    "AIORedisSet",
+    "Codec",
+    "ConcurrentEditError",
+    "DataclassCodec",
+    "DecodeError",
+    "EmbeddedServer",
+    "EmbeddedServerWarning",
+    "ExtendUnlockedLock",
+    "InefficientAccessWarning",
+    "JSONCodec",
+    "KeyExistsError",
+    "MsgpackCodec",
+    "OutcomeUnknownError",
+    "PickleCodec",
+    "PotteryEncoder",
+    "PotteryError",
+    "PotteryWarning",
+    "PrimitiveError",
+    "QueueEmptyError",
+    "QuorumIsImpossible",
+    "QuorumNotAchieved",
+    "RandomKeyError",
+    "RedisCounter",
+    "RedisDeque",
+    "RedisDict",
+    "RedisList",
+    "RedisSet",
+    "ReleaseUnlockedLock",
+    "ServerNotFoundError",
+    "TooManyExtensions",
+    "WrongTypeError",
+    "embedded",
+]

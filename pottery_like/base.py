@@ -61,6 +61,7 @@ class Container(Handle[OpsT], Generic[OpsT]):
         runner: Runner | None = self._made_runner
         if runner is None:
             runner = self._made_runner = Runner(servers.sync_client(self._source))
+            self._ops.clustered = runner.clustered
             if self._anonymous:
                 self._owned_through(runner)
         return runner
@@ -125,6 +126,7 @@ class Container(Handle[OpsT], Generic[OpsT]):
 
     def _owned_through(self, runner: Runner) -> Self:
         self._made_runner = runner
+        self._ops.clustered = runner.clustered
         _owned.add(runner, self._ops.clear())
         return self
 

@@ -24,7 +24,7 @@ class Op(Generic[T_co]):
     """One exchange with the server: one Redis command, or one Lua script.
 
     :param command: the command's name (further words, such as a subcommand, follow after a space), or a script.
-    :param keys: the keys it touches; all in one hash slot, which is checked here, before anything is sent.
+    :param keys: the keys it touches; in a cluster they must share a hash slot, see :attr:`slot`.
     :param args: what follows the keys.
     :param decode: turns the reply into the result, or raises what the builtin would raise.
     :param idempotent: whether a second execution leaves the same state and gives the same answer, so that the
@@ -37,13 +37,17 @@ class Op(Generic[T_co]):
     decode: Callable[[Any], T_co]
     idempotent: bool
 
-    def __post_init__(self) -> None:
-        keys = self.keys
-        if len(keys) > 1:
-            first = slot(keys[0])
-            for key in keys:
-                if slot(key) != first:
-                    raise ValueError(f"{self.name}: keys {keys[0]!r} and {key!r} are not in one hash slot")
+    @property
+    def slot(self) -> int:
+        """The hash slot of its keys.
+
+        :raises ValueError: they are in different ones.  In a cluster this comes before anything is sent.
+        """
+        first, *others = self.keys
+        for key in others:
+            if slot(key) != slot(first):
+                raise ValueError(f"{self.name}: keys {first!r} and {key!r} are not in one hash slot")
+        return slot(first)
 
     @property
     def name(self) -> str:

@@ -13,7 +13,6 @@ from redis.asyncio import ConnectionPool, Redis, RedisCluster
 from redis.asyncio.cluster import ClusterNode
 from redis.exceptions import RedisError, ResponseError
 
-from pottery_like._core.keys import slot
 from pottery_like._core.op import Batch, Done, Op, Page, Paging, Pause, Program, Take, Task, Wait
 from pottery_like._io.waiting import Waiting, keep_alive
 from pottery_like._io.wire import (
@@ -101,6 +100,7 @@ class Runner:
 
     def __init__(self, client: Client) -> None:
         self.client = client
+        self.clustered = isinstance(client, RedisCluster)
         self.round_trips = 0
         self._leaving: set[asyncio.Future[None]] = set()
         if isinstance(client, RedisCluster):
@@ -333,7 +333,7 @@ class Runner:
             return client.connection_pool
         try:
             await client.initialize()
-            return client.nodes_manager.get_node_from_slot(slot(op.keys[0]))
+            return client.nodes_manager.get_node_from_slot(op.slot)
         except (RedisError, OSError) as error:
             raise Unsent(error) from error
 

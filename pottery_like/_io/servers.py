@@ -103,7 +103,7 @@ def checked(source: Any, url: str | None, clients: Any) -> Any:
     source = url if source is None else source
     if source is None or isinstance(source, str | clients):
         return source
-    world = "a synchronous redis-py" if clients is SYNC else "a redis.asyncio"
+    world = "a synchronous redis-py" if clients == SYNC else "a redis.asyncio"
     raise TypeError(f"redis must be {world} client or a URL, not {type(source).__module__}.{type(source).__name__}")
 
 

@@ -13,7 +13,6 @@ from typing import Any, TypeAlias, TypeVar
 from redis import ConnectionPool, Redis, RedisCluster
 from redis.exceptions import RedisError, ResponseError, TimeoutError
 
-from pottery_like._core.keys import slot
 from pottery_like._core.op import Batch, Done, Op, Page, Paging, Pause, Program, Take, Task, Wait
 from pottery_like._io.waiting import Waiting, keep_alive
 from pottery_like._io.wire import (
@@ -43,6 +42,7 @@ class Runner:
 
     def __init__(self, client: Client) -> None:
         self.client = client
+        self.clustered = isinstance(client, RedisCluster)
         self.round_trips = 0
         if isinstance(client, RedisCluster):
             kwargs = client.get_connection_kwargs()
@@ -232,7 +232,7 @@ class Runner:
         if isinstance(client, Redis):
             return client.connection_pool
         try:
-            node = client.nodes_manager.get_node_from_slot(slot(op.keys[0]))
+            node = client.nodes_manager.get_node_from_slot(op.slot)
             return client.get_redis_connection(node).connection_pool
         except (RedisError, OSError) as error:
             raise Unsent(error) from error

@@ -10,7 +10,7 @@ from datetime import timedelta
 from itertools import islice
 from typing import Any, Literal, TypeVar
 
-from pottery_like._core.keys import random_sibling, sibling
+from pottery_like._core.keys import random_sibling, sibling, slot
 from pottery_like._core.lua import CHUNK, script
 from pottery_like._core.op import Argument, Batch, NodeOp, Op, Program, ok
 from pottery_like.exceptions import KeyExistsError, PotteryError
@@ -86,10 +86,19 @@ def in_batches(ops: Iterable[Op[Any]]) -> Program[list[Any]]:
 
 
 class KeyOps:
-    """Operations on a container's key, whatever its type."""
+    """Operations on a container's key, whatever its type.
+
+    :ivar clustered: whether different slots may be on different servers, which only the client knows.
+    """
+
+    clustered = True
 
     def __init__(self, key: bytes) -> None:
         self.key = key
+
+    def near(self, other: KeyOps) -> bool:
+        """Whether one operation can use the keys of both, given that they have one client."""
+        return not self.clustered or slot(self.key) == slot(other.key)
 
     def _op(
         self,

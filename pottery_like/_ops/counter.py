@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from pottery_like._core.elements import Members, Values
-from pottery_like._core.keys import random_sibling, slot
+from pottery_like._core.keys import random_sibling
 from pottery_like._core.lua import CHUNK, script
 from pottery_like._core.op import Batch, Done, Op, Program, Task, ok
 from pottery_like._ops.common import STAGING_SECONDS, chunks, count, flat, in_batches
@@ -139,13 +139,12 @@ class CounterOps(DictOps[K, int]):
 
     def both(self, other: CounterOps[Any]) -> Program[list[Counter[Any]]]:
         """Read this counter and another on the same client: one round trip; atomic within one slot."""
-        together = slot(self.key) == slot(other.key)
-        counters: list[Counter[Any]] = yield Batch((self.to_counter(), other.to_counter()), atomic=together)
+        counters: list[Counter[Any]] = yield Batch((self.to_counter(), other.to_counter()), atomic=self.near(other))
         return counters
 
     def combines_with(self, other: CounterOps[Any]) -> bool:
-        """Whether a script can use both: the keys are in one slot, and the elements spelled alike."""
-        return slot(self.key) == slot(other.key) and self._codec is other._codec
+        """Whether a script can use both: the keys are within its reach, and the elements spelled alike."""
+        return self.near(other) and self._codec is other._codec
 
     def total(self) -> Op[Any]:
         """``c.total()``: one script."""

@@ -231,7 +231,7 @@ class DictOps(KeyOps, Generic[K, V]):
 
     def equal(self, other: DictOps[Any, Any]) -> Program[bool]:
         """``d == other``, both on one client: two commands, one round trip."""
-        mine, theirs = yield Batch((self.to_dict(), other.to_dict()))
+        mine, theirs = yield Batch((self.to_dict(), other.to_dict()), atomic=self.near(other))
         return bool(mine == theirs)
 
 

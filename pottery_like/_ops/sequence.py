@@ -9,7 +9,6 @@ from collections.abc import Iterable
 from typing import Any, ClassVar, Generic, SupportsIndex, TypeVar
 
 from pottery_like._core.elements import Values
-from pottery_like._core.keys import slot
 from pottery_like._core.lua import CHUNK
 from pottery_like._core.op import Argument, Batch, Done, Op, Page, Paging, Program, Task, ok
 from pottery_like._ops.common import KeyOps, chunks, count, in_batches, truth
@@ -90,7 +89,7 @@ class SequenceOps(KeyOps, Generic[T]):
             return (), self._encoded(source)
         if not self._same_texts(source):
             return (), self._encoded((yield source.to_list()))
-        if slot(source.key) == slot(self.key):
+        if self.near(source):
             return (source.key,), []
         raws: list[bytes] = yield source.raws()
         return (), raws if self.maxlen is None else raws[max(0, len(raws) - self.maxlen) :]
@@ -292,7 +291,7 @@ class SequenceOps(KeyOps, Generic[T]):
 
     def both(self, other: SequenceOps[Any]) -> Program[tuple[list[T], list[Any]]]:
         """Return two lists on one client: two commands, one round trip."""
-        mine, theirs = yield Batch((self.to_list(), other.to_list()))
+        mine, theirs = yield Batch((self.to_list(), other.to_list()), atomic=self.near(other))
         return mine, theirs
 
     def edit(self, place: Any) -> Op[bytes]:

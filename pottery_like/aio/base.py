@@ -67,6 +67,7 @@ class AIOContainer(Handle[OpsT], Generic[OpsT]):
         if runner is None or (self._loop is not loop and not isinstance(self._source, Client)):
             # The library's own clients belong to the event loop that they were first used in.
             runner = self._made_runner = Runner(servers.aio_client(self._source))
+            self._ops.clustered = runner.clustered
             self._loop = loop
             if self._anonymous:
                 self._owned_through(runner)
@@ -141,6 +142,7 @@ class AIOContainer(Handle[OpsT], Generic[OpsT]):
 
     def _owned_through(self, runner: Runner) -> Self:
         self._made_runner = runner
+        self._ops.clustered = runner.clustered
         _owned.add(runner, self._ops.clear())
         return self
 

@@ -169,16 +169,18 @@ class AIORedisCounter(AIORedisDict[K, int]):
             return bool(await self._with(other, operator.eq))
         return await super().equals(other)
 
-    async def included_in(self, other: Counter[K] | AIORedisCounter[K], *, proper: bool = False) -> bool:
-        """``c <= other``: whether no count is larger than the other's.  O(n), 1 round trip.
+    async def le(self, other: Counter[K] | AIORedisCounter[K]) -> bool:
+        """``c <= other``: whether no count is larger than the other's.  O(n), 1 round trip."""
+        return bool(await self._with(other, operator.le))
 
-        :param proper: ``c < other``: and the two aren't equal.
-        """
-        return bool(await self._with(other, operator.lt if proper else operator.le))
+    async def lt(self, other: Counter[K] | AIORedisCounter[K]) -> bool:
+        """``c < other``: ``<=`` and not equal.  O(n), 1 round trip."""
+        return bool(await self._with(other, operator.lt))
 
-    async def includes(self, other: Counter[K] | AIORedisCounter[K], *, proper: bool = False) -> bool:
-        """``c >= other``: whether no count is smaller than the other's.  O(n), 1 round trip.
+    async def ge(self, other: Counter[K] | AIORedisCounter[K]) -> bool:
+        """``c >= other``: whether no count is smaller than the other's.  O(n), 1 round trip."""
+        return bool(await self._with(other, operator.ge))
 
-        :param proper: ``c > other``: and the two aren't equal.
-        """
-        return bool(await self._with(other, operator.gt if proper else operator.ge))
+    async def gt(self, other: Counter[K] | AIORedisCounter[K]) -> bool:
+        """``c > other``: ``>=`` and not equal.  O(n), 1 round trip."""
+        return bool(await self._with(other, operator.gt))

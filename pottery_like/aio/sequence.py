@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from typing import Any, ClassVar, SupportsIndex, TypeVar
@@ -115,16 +116,45 @@ class AIORedisSequence(AIOContainer[SequenceOps[T]]):
         """
         return await self._drive(transform(self._ops, index, function))
 
+    async def _sides(self, other: Any) -> tuple[list[T], list[Any]] | None:
+        """Return both sides of a comparison; None when they can't be compared."""
+        if self._is_kin(other):
+            if self.redis is other.redis:
+                return await self._drive(self._ops.both(other._ops))
+            return await self.to_list(), await other.to_list()
+        return (await self.to_list(), list(other)) if isinstance(other, self._BUILTIN) else None
+
+    async def _compared(self, other: Any, comparison: Callable[[list[T], list[Any]], bool]) -> bool:
+        sides = await self._sides(other)
+        if sides is None:
+            raise TypeError(f"can't compare {type(self).__name__} and {type(other).__name__}")
+        return comparison(*sides)
+
     async def equals(self, other: Any) -> bool:
         """``l == other``, for the builtin and its like.  O(n), 1 round trip for each side, 1 on one client."""
-        if self._is_kin(other):
-            if self.redis is not other.redis:
-                return bool(await self.to_list() == await other.to_list())
-            if self.key == other.key:
-                return True
-            mine, theirs = await self._drive(self._ops.both(other._ops))
-            return bool(mine == theirs)
-        return bool(await self.to_list() == list(other)) if isinstance(other, self._BUILTIN) else False
+        if self._is_kin(other) and self.key == other.key and self.redis is other.redis:
+            return True
+        sides = await self._sides(other)
+        return sides is not None and sides[0] == sides[1]
+
+    async def lt(self, other: Any) -> bool:
+        """``l < other``, as the builtin compares.  O(n), 1 round trip for each side, 1 on one client.
+
+        :raises TypeError: ``other`` is neither the builtin nor its like.
+        """
+        return await self._compared(other, operator.lt)
+
+    async def le(self, other: Any) -> bool:
+        """``l <= other``; see :meth:`lt`."""
+        return await self._compared(other, operator.le)
+
+    async def gt(self, other: Any) -> bool:
+        """``l > other``; see :meth:`lt`."""
+        return await self._compared(other, operator.gt)
+
+    async def ge(self, other: Any) -> bool:
+        """``l >= other``; see :meth:`lt`."""
+        return await self._compared(other, operator.ge)
 
     async def concat(self, other: Any) -> Self:
         """``l + other``: an anonymous container, made on the server.

@@ -9,38 +9,62 @@ from __future__ import annotations
 # What the two worlds have under one name.
 COMMON = ["clear", "copy", "expire", "key", "persist", "redis", "sync", "ttl"]
 
+_DICT = [
+    *COMMON, "__getitem__", "contains_many", "edit", "fromkeys", "get", "items", "keys", "pop", "popitem",
+    "setdefault", "to_dict", "transform", "update", "values",
+]  # fmt: skip
+_SEQUENCE = [
+    *COMMON, "__getitem__", "append", "count", "edit", "extend", "index", "insert", "pop", "remove", "reverse",
+    "to_list", "transform",
+]  # fmt: skip
+
 SAME: dict[str, list[str]] = {
-    "RedisDict": [
-        *COMMON,
-        "__getitem__",
-        "contains_many",
-        "edit",
-        "fromkeys",
-        "get",
-        "items",
-        "keys",
-        "pop",
-        "popitem",
-        "setdefault",
-        "to_dict",
-        "transform",
-        "update",
-        "values",
+    "RedisCounter": [*_DICT, "elements", "increment", "most_common", "subtract", "to_counter", "total"],
+    "RedisDeque": [*_SEQUENCE, "appendleft", "extendleft", "maxlen", "popleft", "rotate"],
+    "RedisDict": _DICT,
+    "RedisList": [*_SEQUENCE, "sort"],
+    "RedisSet": [
+        *COMMON, "add", "contains_many", "difference", "difference_update", "discard", "intersection",
+        "intersection_update", "isdisjoint", "issubset", "issuperset", "pop", "remove", "symmetric_difference",
+        "symmetric_difference_update", "to_set", "union", "update",
     ],
-}
+}  # fmt: skip
+
+_ORDER = {"__ge__": "ge", "__gt__": "gt", "__le__": "le", "__lt__": "lt"}
+_SIZED = {"__contains__": "contains", "__eq__": "equals", "__iter__": "__aiter__", "__len__": "size"}
+_ITEMS = {**_SIZED, "__delitem__": "delete", "__reversed__": "reversed", "__setitem__": "set"}
+_LISTED = {**_ITEMS, **_ORDER, "__add__": "concat", "__iadd__": "extend", "__imul__": "multiply", "__mul__": "repeat"}
 
 # Python's syntax on the left can't be awaited, so asyncio has the plain verb on the right.
 VERBS: dict[str, dict[str, str]] = {
-    "RedisDict": {
-        "__contains__": "contains",
-        "__delitem__": "delete",
-        "__eq__": "equals",
-        "__ior__": "update",
-        "__iter__": "__aiter__",
-        "__len__": "size",
+    "RedisCounter": {
+        **_ITEMS,
+        **_ORDER,
+        "__add__": "plus",
+        "__and__": "intersection",
+        "__iadd__": "plus_update",
+        "__iand__": "intersection_update",
+        "__ior__": "union_update",
+        "__isub__": "minus_update",
+        "__neg__": "negative",
         "__or__": "union",
-        "__reversed__": "reversed",
-        "__setitem__": "set",
+        "__pos__": "positive",
+        "__sub__": "minus",
+    },
+    "RedisDeque": _LISTED,
+    "RedisDict": {**_ITEMS, "__ior__": "update", "__or__": "union"},
+    "RedisList": _LISTED,
+    "RedisSet": {
+        **_SIZED,
+        **_ORDER,
+        "__and__": "intersection",
+        "__iand__": "intersection_update",
+        "__ior__": "update",
+        "__isub__": "difference_update",
+        "__ixor__": "symmetric_difference_update",
+        "__or__": "union",
+        "__sub__": "difference",
+        "__xor__": "symmetric_difference",
     },
 }
 

@@ -33,3 +33,8 @@ uncarried: list[object] = [
     {"\ud800": 1},
 ]
 """What JSON can't carry, in value position."""
+
+
+def kind(value: object) -> str:
+    """Name a value in a test's id."""
+    return type(value).__name__
