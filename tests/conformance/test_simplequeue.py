@@ -14,7 +14,10 @@ from hypothesis import strategies as st
 from pottery_like.exceptions import DecodeError, QueueEmptyError
 from tests.conftest import Maker
 from tests.support.outcome import assert_same, jsonable, outcome
+from tests.support.servers import FEW
 from tests.support.strategies import uncarried, values
+
+few = pytest.mark.parametrize("make", FEW, ids=str, indirect=True)
 
 calls = st.one_of(
     st.tuples(st.just("put"), st.tuples(values)),
@@ -22,7 +25,7 @@ calls = st.one_of(
     st.tuples(st.just("put_nowait"), st.tuples(values)),
     st.tuples(st.just("get"), st.tuples(st.just(False))),
     st.tuples(st.just("get"), st.tuples(st.just(False), st.sampled_from([-1, "x", None]))),
-    st.tuples(st.just("get"), st.tuples(st.just(True), st.sampled_from([0, 0.0, 0.0001, -1, float("nan"), "x", 1e300]))),
+    st.tuples(st.just("get"), st.tuples(st.just(True), st.sampled_from([0, 0.0001, -1, float("nan"), "x", 1e300]))),
     st.tuples(st.just("get_nowait"), st.just(())),
     st.tuples(st.just("qsize"), st.just(())),
     st.tuples(st.just("empty"), st.just(())),
@@ -40,6 +43,7 @@ def test_simple_queue(make: Maker, steps: list[Any]) -> None:
     subject.clear()
 
 
+@few
 @pytest.mark.parametrize("name", ["RedisSimpleQueue", "RedisQueue"])
 class TestBoth:
     def test_refuses_what_the_codec_cannot_carry(self, make: Maker, name: str) -> None:
@@ -95,6 +99,7 @@ def _put(make: Maker, name: str, key: str) -> None:
         getattr(pottery_like, name)(redis=client, key=key).put("late")
 
 
+@few
 def test_waits_beyond_the_socket_timeout(make: Maker) -> None:
     client = make.setup.client(socket_timeout=0.2) if make.loop is None else make.loop.call(_short(make))
     subject = make("RedisSimpleQueue", client=client)
