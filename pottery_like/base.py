@@ -72,6 +72,12 @@ class Container(Handle[OpsT], Generic[OpsT]):
     def _drive(self, program: Program[T]) -> T:
         return self._runner.drive(program)
 
+    def _fill(self, program: Program[None]) -> None:
+        # The server is looked for at first use, which opening a container isn't.
+        first = next(program, None)
+        if first is not None:
+            self._runner.drive(program, first)
+
     def _iterate(self, paging: Paging) -> Iterator[Any]:
         return self._runner.iterate(paging)
 

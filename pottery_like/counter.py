@@ -136,7 +136,7 @@ class RedisCounter(RedisDict[K, int]):
         """Add counts: of an iterable's elements, or those of a mapping, and ``kwargs``.
 
         O(n), 1 round trip, atomic; beyond a thousand elements, pipelined in chunks that are each atomic.  A
-        RedisCounter on the same client and in the same cluster slot is added on the server; another is read first.
+        RedisCounter on the same client (and in one slot of a cluster) is added on the server; another is read first.
 
         :raises TypeError: a count is no number.  Nothing is changed then.
         :raises ValueError: a count would become infinite.  Nothing is changed then.

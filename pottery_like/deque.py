@@ -63,7 +63,7 @@ class RedisDeque(RedisSequence[T]):
     ) -> None:
         source = servers.checked(redis, redis_url, Client)
         self._attach(source, key, codec, maxlen=checked_maxlen(maxlen))
-        self._drive(self._ops.fill_bounded(iterable, type(self).__qualname__))
+        self._fill(self._ops.fill_bounded(iterable, type(self).__qualname__))
 
     @property
     def maxlen(self) -> int | None:

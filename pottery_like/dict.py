@@ -59,7 +59,7 @@ class RedisDict(Container[DictOps[K, V]], MutableMapping[K, V]):
         **kwargs: Any,
     ) -> None:
         super().__init__(redis=redis, key=key, codec=codec, redis_url=redis_url)
-        self._drive(self._ops.fill(arg, kwargs))
+        self._fill(self._ops.fill(arg, kwargs))
 
     @classmethod
     def fromkeys(

@@ -57,7 +57,7 @@ class RedisList(RedisSequence[T]):
         redis_url: str | None = None,
     ) -> None:
         super().__init__(redis=redis, key=key, codec=codec, redis_url=redis_url)
-        self._drive(self._ops.fill(iterable))
+        self._fill(self._ops.fill(iterable))
 
     @overload
     def __getitem__(self, index: SupportsIndex) -> T: ...

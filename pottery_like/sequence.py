@@ -57,7 +57,7 @@ class RedisSequence(Container[SequenceOps[T]], MutableSequence[T]):
         """Add ``values`` at the right end.
 
         O(len(values)), 1 round trip, atomic; beyond a thousand elements, pipelined in chunks that are each atomic.
-        Elements of another container in the same cluster slot don't leave the server.
+        Elements of another container on the same client (and in one slot of a cluster) don't leave the server.
         """
         self._drive(self._ops.extend(self._elements(values)))
 

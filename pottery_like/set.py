@@ -28,9 +28,9 @@ class RedisSet(Container[SetOps[T]], MutableSet[T]):
     RedisSet{'orange'}
 
     Every method is one round trip and atomic, and worked out on the server: with RedisSets on the same client and in
-    the same hash slot (``'{shop}:a'`` and ``'{shop}:b'``), and with up to a thousand elements of any iterable, beyond
-    which they go by pipelined chunks.  A RedisSet elsewhere is read first, which takes a round trip more.  What
-    differs from ``set``:
+    one hash slot of a cluster (``'{shop}:a'`` and ``'{shop}:b'``), and with up to a thousand elements of any iterable,
+    beyond which they go by pipelined chunks.  A RedisSet elsewhere is read first, which takes a round trip more.
+    What differs from ``set``:
 
     - Elements are hashable JSON (``str``, numbers, ``bool``, ``None``, tuples of these), or what the codec carries;
       ``True`` and ``1`` are two elements.
@@ -59,7 +59,7 @@ class RedisSet(Container[SetOps[T]], MutableSet[T]):
         redis_url: str | None = None,
     ) -> None:
         super().__init__(redis=redis, key=key, codec=codec, redis_url=redis_url)
-        self._drive(self._ops.fill(iterable))
+        self._fill(self._ops.fill(iterable))
 
     def _operand(self, other: Any) -> Any:
         if isinstance(other, RedisSet):

@@ -15,7 +15,7 @@ from tests.support.names import SAME, SYNTAX, VERBS
 PROTOCOL = {
     "__class_getitem__", "__copy__", "__deepcopy__", "__enter__", "__exit__", "__hash__", "__init__", "__reduce__",
     "__repr__", "__abstractmethods__", "__ror__", "__rand__", "__rsub__", "__rxor__", "__radd__", "__rmul__", "__ne__",
-    "__bool__",
+    "__bool__", "__missing__",
     "__aenter__", "__aexit__", "__await__", "__aiter__",
 }  # fmt: skip
 

@@ -318,7 +318,11 @@ class Runner:
                 return [decoded(self.client, op, reply) for op, reply in zip(ops, replies, strict=True)]
             # EXEC was refused as a whole, because of the first command that could not be queued.
             error = next((reply for reply in queued if isinstance(reply, ResponseError)), replies)
-            place = await self._prepared(first, recovery.after(error))
+            attempt = recovery.after(error)
+            if attempt.asking:
+                # A slot on its way to another server can't be asked for in a transaction.
+                return [await self.run(op) for op in ops]
+            place = await self._prepared(first, attempt)
 
     async def _grouped(self, ops: Sequence[Op[Any]]) -> list[tuple[Place, list[int]]]:
         groups: dict[int, tuple[Place, list[int]]] = {}

@@ -156,10 +156,13 @@ class Runner:
             # The interruption that led here is what the caller must see.
             connection.disconnect()
 
-    def drive(self, program: Program[T]) -> T:
-        """Run a program to its end and return its result."""
+    def drive(self, program: Program[T], first: Op[Any] | Batch | Pause | Take[Any] | Wait[Any] | None = None) -> T:
+        """Run a program to its end and return its result.
+
+        :param first: the step that it has yielded already.
+        """
         try:
-            step = next(program)
+            step = next(program) if first is None else first
             while True:
                 try:
                     result = self.step(step)
@@ -218,7 +221,11 @@ class Runner:
                 return [decoded(self.client, op, reply) for op, reply in zip(ops, replies, strict=True)]
             # EXEC was refused as a whole, because of the first command that could not be queued.
             error = next((reply for reply in queued if isinstance(reply, ResponseError)), replies)
-            pool = self._prepared(first, recovery.after(error))
+            attempt = recovery.after(error)
+            if attempt.asking:
+                # A slot on its way to another server can't be asked for in a transaction.
+                return [self.run(op) for op in ops]
+            pool = self._prepared(first, attempt)
 
     def _grouped(self, ops: Sequence[Op[Any]]) -> list[tuple[ConnectionPool, list[int]]]:
         groups: dict[int, tuple[ConnectionPool, list[int]]] = {}

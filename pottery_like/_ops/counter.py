@@ -115,7 +115,7 @@ class CounterOps(DictOps[K, int]):
         More than a thousand elements are first sent aside, pipelined, for the script to find them there.
 
         :param verb: ``add``, ``subtract``, ``union`` or ``intersect``.
-        :param arg: a mapping, or the operations of a counter in the same slot.
+        :param arg: a mapping, or the operations of a counter near this one.
         """
         if isinstance(arg, CounterOps):
             yield self._combine(verb, keys=(arg.key,))
@@ -138,7 +138,7 @@ class CounterOps(DictOps[K, int]):
         return self._op("HGETALL", decode=lambda reply: Counter(self._items_of(reply)))
 
     def both(self, other: CounterOps[Any]) -> Program[list[Counter[Any]]]:
-        """Read this counter and another on the same client: one round trip; atomic within one slot."""
+        """Read this counter and another on the same client: one round trip; atomic if they are near."""
         counters: list[Counter[Any]] = yield Batch((self.to_counter(), other.to_counter()), atomic=self.near(other))
         return counters
 

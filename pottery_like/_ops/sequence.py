@@ -50,7 +50,7 @@ class SequenceOps(KeyOps, Generic[T]):
     """What can be done with a Redis list.
 
     Where a method takes a ``source``, that is an iterable of elements, or another list's operations: its elements
-    are then copied on the server if it is in the same slot, and else read first.
+    are then copied on the server if it is near, and else read first.
     """
 
     KIND: ClassVar[str]

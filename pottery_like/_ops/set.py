@@ -1,7 +1,7 @@
 """RedisSet's operations: a set, its members in key position.
 
-Operands are :class:`SetOps` (a set on the same client) or iterables.  Those in the same hash slot are combined on
-the server; others are read first.  What is equal is decided by the stored bytes, on the server and here alike.
+Operands are :class:`SetOps` (a set on the same client) or iterables.  Sets near this one are combined on the
+server; others are read first.  What is equal is decided by the stored bytes, on the server and here alike.
 """
 
 from __future__ import annotations

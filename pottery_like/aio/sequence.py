@@ -59,7 +59,7 @@ class AIORedisSequence(AIOContainer[SequenceOps[T]]):
         """Add ``values`` at the right end; also what ``l += values`` would do.
 
         O(len(values)), 1 round trip, atomic; beyond a thousand elements, pipelined in chunks that are each atomic.
-        Elements of another container in the same cluster slot don't leave the server.
+        Elements of another container on the same client (and in one slot of a cluster) don't leave the server.
         """
         await self._drive(self._ops.extend(await self._elements(values)))
 

@@ -1,0 +1,153 @@
+"""Slots that move, while they move, and masters that die."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import redis as redispy
+import redis.asyncio
+
+from pottery_like._core.keys import slot
+from tests.conftest import Maker
+from tests.support.calls import CALLS, FILL
+from tests.support.facade import Loop
+from tests.support.servers import Node, Setup, programs, start_cluster
+
+KEY = "{moving}"
+
+# What makes a second key, which a cluster refuses with TRYAGAIN while the slot moves: it waits, and then works.
+SECOND_KEY = {
+    "RedisDeque": {"copy", "__add__", "__mul__"},
+    "RedisList": {"copy", "__add__", "__mul__"},
+    "RedisSet": {"copy", "__iand__", "intersection_update"},
+}
+
+
+@pytest.fixture(scope="module", params=sorted(programs()))
+def nodes(request: pytest.FixtureRequest) -> Iterator[list[Node]]:
+    nodes = start_cluster(programs()[request.param])
+    yield nodes
+    for node in nodes:
+        node.stop()
+
+
+@pytest.fixture(params=["sync", "aio"])
+def make(nodes: list[Node], request: pytest.FixtureRequest) -> Iterator[Maker]:
+    loop = Loop() if request.param == "aio" else None
+    package: Any = redispy if loop is None else redis.asyncio
+    connect = lambda: package.RedisCluster(host="127.0.0.1", port=nodes[0].port)  # noqa: E731
+    maker = Maker(Setup("any", "cluster", 2, request.param), loop.call(connect) if loop else connect(), loop)
+    yield maker
+    maker.close()
+
+
+class Move:
+    """The slot of KEY on its way from its master to another."""
+
+    def __init__(self, nodes: list[Node]) -> None:
+        self.number = slot(KEY.encode())
+        self.clients = [redispy.Redis(port=node.port) for node in nodes]
+        ids = [client.execute_command("CLUSTER MYID").decode() for client in self.clients]
+        owner = next(index for index, client in enumerate(self.clients) if self._owns(client))
+        other = (owner + 1) % 3
+        self.source, self.target = self.clients[owner], self.clients[other]
+        self.port = nodes[other].port
+        self.source_id, self.target_id = ids[owner], ids[other]
+
+    def _owns(self, client: redispy.Redis) -> bool:
+        slots = client.execute_command("CLUSTER NODES")
+        own = next(node for node in slots.values() if "myself" in node["flags"])
+        return any(int(first) <= self.number <= int(last) for first, last in (each[:2] for each in spans(own["slots"])))
+
+    def begin(self) -> None:
+        self.target.execute_command("CLUSTER SETSLOT", self.number, "IMPORTING", self.source_id)
+        self.source.execute_command("CLUSTER SETSLOT", self.number, "MIGRATING", self.target_id)
+
+    def carry(self) -> None:
+        keys = self.source.execute_command("CLUSTER GETKEYSINSLOT", self.number, 1000)
+        if keys:
+            self.source.execute_command("MIGRATE", "127.0.0.1", self.port, "", 0, 5000, "KEYS", *keys)
+
+    def end(self) -> None:
+        for client in (self.target, self.source):
+            client.execute_command("CLUSTER SETSLOT", self.number, "NODE", self.target_id)
+
+    def close(self) -> None:
+        for client in self.clients:
+            client.close()
+
+
+def spans(slots: list[list[str]]) -> list[list[str]]:
+    return [span if len(span) > 1 else [span[0], span[0]] for span in slots]
+
+
+@pytest.mark.parametrize("name", sorted(CALLS))
+def test_slot_moves(nodes: list[Node], make: Maker, name: str) -> None:
+    """Before, during and after a slot's move, every method does its work once."""
+    for method, call in CALLS[name].items():
+        expected = reference(make, name, call)
+        container = make(name, FILL[name](5), key=f"{KEY}:container")
+        move = Move(nodes)
+        move.begin()
+        move.carry()
+        during = method not in SECOND_KEY.get(name, {"copy"})
+        if during:
+            # The keys are at the target while the source still answers for the slot: ASK.
+            call(container, 5)
+        move.end()
+        if not during:
+            call(container, 5)
+        assert same(make, container, expected, method), f"{name}.{method}"
+        container.clear()
+        move.close()
+
+
+def reference(make: Maker, name: str, call: Any) -> Any:
+    container = make(name, FILL[name](5))
+    call(container, 5)
+    return contents(container)
+
+
+def same(make: Maker, container: Any, expected: Any, method: str) -> bool:
+    got = contents(container)
+    return len(got) == len(expected) if method in {"pop", "popitem"} else bool(got == expected)
+
+
+def contents(container: Any) -> Any:
+    for name in ("to_dict", "to_set", "to_list"):
+        if hasattr(container, name):
+            return getattr(container, name)()
+    raise AssertionError(container)
+
+
+def test_keys_in_several_slots_are_read_first(make: Maker) -> None:
+    first, second = make("RedisSet", {1, 2, 3}, key="slot-a"), make("RedisSet", {2, 3, 4}, key="slot-b")
+    assert first.intersection(second) == {2, 3}
+    assert first.union(second) == {1, 2, 3, 4}
+    first.update(second)
+    assert first.to_set() == {1, 2, 3, 4}
+    one, other = make("RedisList", [1], key="slot-a:list"), make("RedisList", [2], key="slot-b:list")
+    one.extend(other)
+    assert one.to_list() == [1, 2]
+    for container in (first, second, one, other):
+        container.clear()
+
+
+def test_a_dead_master_is_reported(nodes: list[Node], make: Maker) -> None:
+    container = make("RedisDict", {"a": 1}, key=f"{KEY}:dict")
+    dead = next(node for node in nodes if answers_for(node, f"{KEY}:dict"))
+    dead.kill()
+    with pytest.raises((redispy.ConnectionError, redispy.TimeoutError, redispy.RedisError)):
+        container["a"]
+    dead.start()
+
+
+def answers_for(node: Node, key: str) -> bool:
+    with redispy.Redis(port=node.port) as client:
+        try:
+            client.exists(key)
+        except redispy.RedisError:
+            return False
+        return True
