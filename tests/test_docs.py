@@ -34,7 +34,8 @@ MODULES = sorted(
 )
 DATABASE = 5
 PAGE_OF = {
-    "RedisCounter": "counter", "RedisDeque": "deque", "RedisDict": "dict", "RedisList": "list", "RedisSet": "set",
+    "RedisCounter": "counter", "RedisDeque": "deque", "RedisDict": "dict", "RedisList": "list", "RedisQueue": "queues",
+    "RedisSet": "set", "RedisSimpleQueue": "queues",
 }  # fmt: skip
 
 
