@@ -19,8 +19,9 @@ from redis.retry import Retry
 from pottery_like import AIORedisQueue, AIORedisSimpleQueue, RedisQueue, RedisSimpleQueue
 from pottery_like._io import waiting
 from pottery_like.exceptions import OutcomeUnknownError
+from tests.faults.test_cluster import Move
 from tests.support.proxy import Proxy, proxied
-from tests.support.servers import Node, programs, wait_until
+from tests.support.servers import Node, programs, start_cluster, wait_until
 
 CLASSES = {"RedisSimpleQueue": (RedisSimpleQueue, AIORedisSimpleQueue), "RedisQueue": (RedisQueue, AIORedisQueue)}
 WORLDS = ["sync", "aio"]
@@ -351,3 +352,43 @@ def test_users_who_may_not_ask_who_they_are_can_wait(node: Node, direct: Any, wo
 @worlds
 def test_no_server_is_an_error_at_once(world: str, name: str) -> None:
     assert isinstance(Getter(world, name, 1).finish(), redispy.ConnectionError)
+
+
+@pytest.fixture(scope="module", params=sorted(programs()))
+def nodes(request: pytest.FixtureRequest) -> Iterator[list[Node]]:
+    nodes = start_cluster(programs()[request.param])
+    yield nodes
+    for node in nodes:
+        node.stop()
+
+
+@both
+@worlds
+def test_wait_follows_a_slot_that_moves(nodes: list[Node], world: str, name: str) -> None:
+    key = "{moving}:queue"
+    move = Move(nodes)
+    got: list[Any] = []
+    thread = threading.Thread(target=lambda: got.append(_cluster_get(world, name, nodes[0].port, key)))
+    thread.start()
+    wait_for_blocked(move.source)
+    move.begin()
+    move.carry()
+    move.end()
+    wait_for_blocked(move.target)
+    with redispy.RedisCluster(host="127.0.0.1", port=nodes[1].port) as client:
+        CLASSES[name][0](redis=client, key=key).put("item")
+        thread.join(10)
+        assert got == ["item"]
+        CLASSES[name][0](redis=client, key=key).clear()
+    move.close()
+
+
+def _cluster_get(world: str, name: str, port: int, key: str) -> Any:
+    async def main() -> Any:
+        async with redispy.asyncio.RedisCluster(host="127.0.0.1", port=port) as client:
+            return await CLASSES[name][1](redis=client, key=key).get(timeout=15)
+
+    if world == "aio":
+        return asyncio.run(main())
+    with redispy.RedisCluster(host="127.0.0.1", port=port) as client:
+        return CLASSES[name][0](redis=client, key=key).get(timeout=15)
