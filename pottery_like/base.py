@@ -10,8 +10,9 @@ from typing import Any, Generic, TypeVar
 from typing_extensions import Self
 
 from pottery_like._core.keys import random_sibling
-from pottery_like._core.op import Batch, Op, Paging, Program, Task
+from pottery_like._core.op import Paging, Program, Task
 from pottery_like._io import servers
+from pottery_like._io.leaving import remove_keys
 from pottery_like._io.owned import Owned
 from pottery_like._io.sync import Client, Runner
 from pottery_like._ops.common import Durability, KeyOps
@@ -22,11 +23,7 @@ T = TypeVar("T")
 OpsT = TypeVar("OpsT", bound=KeyOps)
 
 
-def _unlink(runner: Runner, ops: list[Op[None]]) -> None:
-    runner.batch(Batch(tuple(ops)))
-
-
-_owned: Owned[Runner] = Owned(_unlink)
+_owned: Owned[Runner] = Owned(remove_keys)
 
 
 class Container(Handle[OpsT], Generic[OpsT]):

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import time
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +90,7 @@ def test_embedded_server_is_the_last_resort() -> None:
             d = RedisDict(a=1)
             RedisDict(b=2)
         assert [each.category for each in caught] == [EmbeddedServerWarning], caught
+        assert caught[0].filename == '<string>', 'it points at the user'
         print(d, d.redis.connection_pool.connection_kwargs['path'])
     """
     done = python(program)
@@ -270,6 +272,20 @@ def test_anonymous_keys_go_with_their_process(node: Node) -> None:
         assert done.returncode == 0, done.stderr
         assert client.keys() == [b"pottery:named"]
         client.flushdb()
+
+
+def test_a_server_that_is_gone_does_not_hold_up_the_end(node: Node) -> None:
+    program = """
+        import redis, time
+        from pottery_like import RedisList, embedded
+        server = embedded()
+        client = server.client()
+        anonymous = RedisList([1], redis=client)
+        server.close()
+        print(time.time())
+    """
+    done = python(program)
+    assert time.time() - float(done.stdout) < 2, done.stderr
 
 
 def test_multiprocessing_children_remove_their_anonymous_keys(node: Node) -> None:

@@ -168,7 +168,10 @@ class Members(Generic[T]):
 
     def decode_many(self, raws: Sequence[bytes]) -> list[T]:
         """Return the elements of a page."""
-        return [_hashable(value) if type(value) is list else value for value in _decode_many(self.codec, raws)]
+        values = _decode_many(self.codec, raws)
+        if self._json and b"[" not in b"".join(raws):
+            return values
+        return [_hashable(value) if type(value) is list else value for value in values]
 
 
 __all__ = ["DecodeError", "Members", "Values"]

@@ -8,6 +8,7 @@ more).  See the comment above ``dictScan()`` in Redis's ``dict.c``.
 
 from __future__ import annotations
 
+import struct
 from array import array
 from collections.abc import Sequence
 
@@ -30,25 +31,39 @@ class Seen:
 
     def __init__(self) -> None:
         self._digests = array("q")
+        self._first: set[int] = set()
+        """The same digests while they are few: looking them up in the array takes a pass over it."""
         self._bits = 0
 
-    def fresh(self, raws: Sequence[bytes]) -> list[int]:
-        """Return the indexes of the elements that are new, and remember them."""
+    def fresh(self, raws: Sequence[bytes]) -> list[int] | None:
+        """Remember elements; return the indexes of those that are new, or None when all are."""
         hashes = list(map(hash, raws))
-        old = set(hashes)
-        # One pass in C over all digests: intersection_update would copy them into a set.
-        found = set(filter(old.__contains__, self._digests))
+        page = set(hashes)
+        known = self._first if self.small() else self._digests
+        if len(page) == len(hashes) and page.isdisjoint(known):
+            self._keep(hashes)
+            return None
+        # One pass in C over all digests: intersection_update would copy an array into a set.
+        found = set(filter(page.__contains__, known))
         new = []
         for index, digest in enumerate(hashes):
             if digest not in found:
                 found.add(digest)
                 new.append(index)
-                self._digests.append(digest)
+        self._keep([hashes[index] for index in new])
         return new
 
     def remember(self, raws: Sequence[bytes]) -> None:
         """Remember elements that need no comparison."""
-        self._digests.extend(map(hash, raws))
+        self._keep(list(map(hash, raws)))
+
+    def _keep(self, hashes: list[int]) -> None:
+        # Faster than array.extend(), which takes them one by one.
+        self._digests.frombytes(struct.pack(f"{len(hashes)}q", *hashes))
+        if self.small():
+            self._first.update(hashes)
+        else:
+            self._first.clear()
 
     def doubtful(self, cursor: int) -> bool:
         """Whether the page that led to ``cursor`` may come from a table that has shrunk."""

@@ -1,4 +1,8 @@
-"""Removing the asyncio containers' anonymous keys at the end of the process, when no event loop runs any more."""
+"""Removing anonymous keys at the end of the process.
+
+No event loop runs any more then, and nobody wants to wait for a server that is gone: so both worlds use a
+synchronous client that neither retries nor waits long.
+"""
 
 from __future__ import annotations
 
@@ -12,26 +16,36 @@ from pottery_like._core.op import Batch, Op
 from pottery_like._io import aio, sync
 from pottery_like._io.servers import connection_arguments
 
-_BLOCKING = {
+SECONDS = 1.0
+"""How long to wait for a server."""
+
+_BLOCKING: dict[Any, Any] = {
     redis.asyncio.Connection: redis.Connection,
     redis.asyncio.SSLConnection: redis.SSLConnection,
     redis.asyncio.UnixDomainSocketConnection: redis.UnixDomainSocketConnection,
 }
+_BLOCKING |= {kind: kind for kind in _BLOCKING.values()}
 
 
 def _blocking(client: Any) -> sync.Client:
-    kwargs = connection_arguments(client)
-    # Retry objects differ between the worlds.
+    kwargs = connection_arguments(client) | {"socket_timeout": SECONDS}
+    # Retry objects differ between the worlds; without one, a connection doesn't retry.
     kwargs.pop("retry", None)
-    if isinstance(client, redis.asyncio.RedisCluster):
+    kwargs.pop("socket_connect_timeout", None)
+    if isinstance(client, redis.RedisCluster | redis.asyncio.RedisCluster):
         nodes = [redis.cluster.ClusterNode(node.host, node.port) for node in client.get_nodes()]
-        return redis.RedisCluster(
-            startup_nodes=nodes, **{name: kwargs[name] for name in ("username", "password") & kwargs.keys()}
-        )
-    pool = redis.ConnectionPool(connection_class=_BLOCKING[client.connection_pool.connection_class], **kwargs)
-    return redis.Redis(connection_pool=pool)
+        given = {name: kwargs[name] for name in ("username", "password", "socket_timeout") if name in kwargs}
+        return redis.RedisCluster(startup_nodes=nodes, **given)
+    kind = _BLOCKING.get(client.connection_pool.connection_class)
+    if kind is None:
+        # A Sentinel's connections, say, can't be made without their pool.
+        return client  # type: ignore[no-any-return]
+    return redis.Redis(connection_pool=redis.ConnectionPool(connection_class=kind, **kwargs))
 
 
-def remove_blocking(runner: aio.Runner, ops: list[Op[None]]) -> None:
-    """Run the operations of an asyncio runner through a synchronous client on the same server."""
-    sync.Runner(_blocking(runner.client)).batch(Batch(tuple(ops)))
+def remove_keys(runner: sync.Runner | aio.Runner, ops: list[Op[None]]) -> None:
+    """Run operations of a runner of either world, on the server that it uses."""
+    client = _blocking(runner.client)
+    sync.Runner(client).batch(Batch(tuple(ops)))
+    if client is not runner.client:
+        client.close()

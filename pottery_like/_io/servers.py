@@ -7,6 +7,7 @@ import inspect
 import os
 import pickle
 import socket
+import sys
 import threading
 import warnings
 import weakref
@@ -87,9 +88,17 @@ def _embedded_url() -> str:
     warnings.warn(
         "no server at REDIS_URL or localhost:6379: using an embedded one, whose data ends with this process",
         EmbeddedServerWarning,
-        stacklevel=2,
+        stacklevel=_users_frame(),
     )
     return shared().url
+
+
+def _users_frame() -> int:
+    """Return the stack level, counted from the caller, of the first frame outside this package."""
+    level, frame = 1, sys._getframe(1)
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("pottery_like"):
+        level, frame = level + 1, frame.f_back
+    return level
 
 
 def checked(source: Any, url: str | None, clients: Any) -> Any:

@@ -45,6 +45,9 @@ POOL_ARGUMENTS: tuple[str, ...] = (
 REDIRECTS = 16
 """How many of a cluster's redirections one operation follows."""
 
+PROMPT = 3
+"""How many of them it follows without waiting."""
+
 PATIENCE = 5.0
 """Seconds for repeated attempts when the client has no timeout of its own."""
 
@@ -228,7 +231,9 @@ class Recovery:
         if self._redirects < 0 or time.monotonic() > self._deadline:
             raise error
         if isinstance(error, MovedError):
-            return Attempt(self._source, refresh=True, node=(error.host, error.port))
+            # Soon after a move the servers may still disagree and send a client to and fro.
+            pause = 0.0 if self._redirects > REDIRECTS - PROMPT else self._backoff()
+            return Attempt(self._source, refresh=True, node=(error.host, error.port), pause=pause)
         if isinstance(error, AskError):
             return Attempt(self._source, node=(error.host, error.port), asking=True)
         return Attempt(self._source, refresh=isinstance(error, ClusterDownError), pause=self._backoff())

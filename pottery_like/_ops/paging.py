@@ -35,8 +35,7 @@ def scan(key: bytes, command: str, split: Callable[[Any], Sequence[bytes]], buil
         for page, raws in held:
             fresh = None
             if doubtful:
-                new = seen.fresh(raws)
-                fresh = None if len(new) == len(raws) else new
+                fresh = seen.fresh(raws)
             else:
                 seen.remember(raws)
             try:

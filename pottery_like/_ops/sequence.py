@@ -20,6 +20,9 @@ T = TypeVar("T")
 LIMIT = 1 << 53
 """Lua's numbers are exact up to here, and no list is that long."""
 
+SETTABLE = 1 << 31
+"""Valkey 9 takes the lowest 32 bits of what LSET is given: an index beyond these would hit another element."""
+
 MISPLACED = ("no such key", "index out of range")
 """What LSET says when there is no element at the index."""
 
@@ -66,7 +69,7 @@ class SequenceOps(KeyOps, Generic[T]):
 
     @property
     def _most(self) -> Argument:
-        return b"" if self.maxlen is None else self.maxlen
+        return b"" if self.maxlen is None else min(self.maxlen, LIMIT)
 
     def _place(self, index: Any) -> int:
         if not hasattr(type(index), "__index__"):
@@ -111,6 +114,8 @@ class SequenceOps(KeyOps, Generic[T]):
         """``l[index] = value``: LSET."""
         place = self._place(index)
         raw = self.values.encode(value)
+        if not -SETTABLE <= place < SETTABLE:
+            raise IndexError(self.ASSIGNED_OUT_OF_RANGE)
         try:
             yield self._op("LSET", place, raw, decode=ok, idempotent=False)
         except Exception as error:

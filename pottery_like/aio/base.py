@@ -14,7 +14,7 @@ from pottery_like._core.keys import random_sibling
 from pottery_like._core.op import Paging, Program, Task
 from pottery_like._io import servers
 from pottery_like._io.aio import Client, Runner
-from pottery_like._io.leaving import remove_blocking
+from pottery_like._io.leaving import remove_keys
 from pottery_like._io.owned import Owned
 from pottery_like._ops.common import Durability, KeyOps
 from pottery_like._ops.handle import Handle
@@ -24,7 +24,7 @@ T = TypeVar("T")
 OpsT = TypeVar("OpsT", bound=KeyOps)
 
 
-_owned: Owned[Runner] = Owned(remove_blocking)
+_owned: Owned[Runner] = Owned(remove_keys)
 
 
 class AIOContainer(Handle[OpsT], Generic[OpsT]):
