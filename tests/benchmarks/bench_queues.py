@@ -175,7 +175,9 @@ def main() -> str:
             continue
         base = "scripts by hand" if way == "RedisQueue" else "by hand"
         ratio = median(values) / median(times.get((base, what), values))
-        rows.append([f"{way}: {what}", f"{median(values) * 1e6:.0f}", "" if "hand" in way else f"{ratio:.2f} of {base}"])
+        rows.append(
+            [f"{way}: {what}", f"{median(values) * 1e6:.0f}", "" if "hand" in way else f"{ratio:.2f} of {base}"]
+        )
     rows.append(["RedisSimpleQueue: from put to the return of a waiting get", f"{simple_wake * 1e6:.0f}", ""])
     rows.append(["RedisQueue: from put to the return of a waiting get", f"{queue_wake * 1e6:.0f}", ""])
     return f"{where}\n\n" + table(["Call", "µs", "ratio"], rows)

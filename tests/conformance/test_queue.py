@@ -9,7 +9,7 @@ import time
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import pottery_like
@@ -34,6 +34,7 @@ calls = st.one_of(
 )
 
 
+@settings(max_examples=12)
 @given(maxsize=st.sampled_from([-1, 0, 1, 3]), steps=st.lists(calls, max_size=15))
 def test_queue(make: Maker, maxsize: int, steps: list[Any]) -> None:
     oracle: queue.Queue[Any] = queue.Queue(maxsize)
@@ -46,6 +47,7 @@ def test_queue(make: Maker, maxsize: int, steps: list[Any]) -> None:
     subject.clear()
 
 
+@settings(max_examples=12)
 @given(items=st.lists(st.tuples(st.integers(-3, 3) | st.floats(-2, 2), st.integers()), max_size=12))
 @few
 def test_priorities(make: Maker, items: list[Any]) -> None:

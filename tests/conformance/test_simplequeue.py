@@ -8,7 +8,7 @@ import time
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pottery_like.exceptions import DecodeError, QueueEmptyError
@@ -32,6 +32,7 @@ calls = st.one_of(
 )
 
 
+@settings(max_examples=12)
 @given(steps=st.lists(calls, max_size=15))
 def test_simple_queue(make: Maker, steps: list[Any]) -> None:
     oracle: queue.SimpleQueue[Any] = queue.SimpleQueue()

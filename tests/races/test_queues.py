@@ -16,7 +16,7 @@ from tests.races.queue_workers import KEY, client, consume, produce, work
 from tests.support.servers import Node, programs, wait_until
 
 PRODUCERS = CONSUMERS = 8
-ITEMS = 120
+ITEMS = 60
 context = multiprocessing.get_context("forkserver")
 context.set_forkserver_preload(["tests.races.queue_workers"])
 
@@ -58,7 +58,7 @@ def written(path: Path) -> int:
 
 
 def test_each_item_goes_to_one_consumer(node: Node, tmp_path: Path) -> None:
-    consumers = [start(consume, node.port, str(tmp_path / f"got-{name}"), 3) for name in range(CONSUMERS)]
+    consumers = [start(consume, node.port, str(tmp_path / f"got-{name}"), 1) for name in range(CONSUMERS)]
     finish(producers(RedisSimpleQueue, node, tmp_path))
     finish(consumers)
     got = lines(tmp_path, "got-*")
@@ -71,7 +71,7 @@ def test_each_item_goes_to_one_consumer(node: Node, tmp_path: Path) -> None:
 
 def test_nothing_twice_in_simple_mode(node: Node, tmp_path: Path) -> None:
     """The server and three consumers are killed: what is lost was on its way to somebody."""
-    consumers = [start(consume, node.port, str(tmp_path / f"got-{name}"), 3) for name in range(CONSUMERS)]
+    consumers = [start(consume, node.port, str(tmp_path / f"got-{name}"), 1) for name in range(CONSUMERS)]
     makers = producers(RedisSimpleQueue, node, tmp_path)
     total = PRODUCERS * ITEMS
     wait_until(lambda: written(tmp_path) > total // 4, "a quarter is done")
@@ -96,7 +96,7 @@ def test_nothing_lost_in_lease_mode(node: Node, tmp_path: Path) -> None:
     """The server is killed, and consumers are killed and replaced: every item is processed, and then finished."""
     makers = producers(RedisQueue, node, tmp_path)
     names = iter(range(100))
-    hire = lambda: start(work, node.port, str(tmp_path / f"got-{next(names)}"), 4)  # noqa: E731
+    hire = lambda: start(work, node.port, str(tmp_path / f"got-{next(names)}"), 2)  # noqa: E731
     workers = [hire() for _ in range(CONSUMERS)]
     total = PRODUCERS * ITEMS
     for share in (5, 4, 3):
