@@ -36,6 +36,13 @@ Place: TypeAlias = ConnectionPool | ClusterNode
 """Where connections come from."""
 
 
+ASKING = 1.0
+"""Seconds for the request to end a wait, which the pool may have no connection for."""
+
+ASKED = 0.1
+"""Seconds for that request's own reply when its effect is there already."""
+
+
 async def _acquire(place: Place) -> Any:
     if isinstance(place, ClusterNode):
         connection: Any = place.acquire_connection()
@@ -189,7 +196,7 @@ class Runner:
         try:
             await asyncio.wait([reading], timeout=waiting.due)
             if not reading.done():
-                await self._unblock(place, waiting)
+                await self._unblock(place, waiting, reading)
             reply = await asyncio.shield(reading)
         except asyncio.CancelledError:
             await self._leave(self._withdraw(place, connection, waiting, told, reading))
@@ -221,16 +228,20 @@ class Runner:
         except ResponseError as error:
             return error
 
-    async def _unblock(self, place: Place, waiting: Waiting) -> bool:
-        """End a wait on the server; whether it could be asked to."""
+    async def _unblock(self, place: Place, waiting: Waiting, reading: asyncio.Future[Any]) -> bool:
+        """End a wait on the server; whether it has ended, or could be asked to."""
         words = waiting.unblock()
         if words is None:
             return False
+        asking = asyncio.ensure_future(self._exchange(place, words))
         try:
-            await self._exchange(place, words)
-        except (RedisError, OSError, Unsent):
-            return False
-        return True
+            await asyncio.wait([asking, reading], timeout=ASKING, return_when=asyncio.FIRST_COMPLETED)
+            if reading.done():
+                await asyncio.wait([asking], timeout=ASKED)
+                return True
+            return asking.done() and asking.exception() is None
+        finally:
+            asking.cancel()
 
     async def _withdraw(
         self, place: Place, connection: Any, waiting: Waiting, told: asyncio.Event, reading: asyncio.Future[Any]
@@ -239,7 +250,7 @@ class Runner:
         telling = asyncio.ensure_future(told.wait())
         try:
             await asyncio.wait([telling, reading], return_when=asyncio.FIRST_COMPLETED)
-            if not reading.done() and not await self._unblock(place, waiting):
+            if not reading.done() and not await self._unblock(place, waiting, reading):
                 return
             undo = waiting.undo(await asyncio.wait_for(reading, waiting.grace))
             if undo is not None:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import Any, TypeAlias, TypeVar
 
-from redis import ConnectionPool, Redis, RedisCluster
+from redis import BlockingConnectionPool, ConnectionPool, Redis, RedisCluster
 from redis.exceptions import RedisError, ResponseError, TimeoutError
 
 from pottery_like._core.op import Batch, Done, Op, Page, Paging, Pause, Program, Take, Task, Wait
@@ -136,7 +136,8 @@ class Runner:
     def _unblock(self, pool: ConnectionPool, waiting: Waiting) -> bool:
         """End a wait on the server; whether it could be asked to."""
         words = waiting.unblock()
-        if words is None:
+        if words is None or isinstance(pool, BlockingConnectionPool):
+            # Such a pool might let the caller wait for a second connection, longer than for the server.
             return False
         try:
             self._exchange(pool, words)

@@ -9,7 +9,6 @@ from typing import Any
 
 from redis.exceptions import (
     AuthenticationError,
-    BusyLoadingError,
     ConnectionError,
     MaxConnectionsError,
     RedisClusterException,
@@ -30,7 +29,7 @@ LATE = 0.005
 """Seconds after which a wait's end is asked for: the server itself looks at its clock ten times a second only."""
 
 BACKOFF = 0.25
-"""Seconds between attempts to reach a server that has gone."""
+"""Seconds between attempts to reach a server that has gone; the first follows at once."""
 
 KEEPALIVE = {"TCP_KEEPIDLE": 15, "TCP_KEEPALIVE": 15, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3}
 """How a connection is probed that is silent for long: one that died without a word is noticed within 30 seconds."""
@@ -67,9 +66,11 @@ class Waiting:
         self._attempt = Attempt()
         self._recovery: Recovery | None = None
         self._broke = False
+        self._failed = False
 
     def next(self) -> Op[Any]:
         """Begin the next command."""
+        self._told = None
         left = LONGEST if not (self._broke and self._wait.notice) else SHORTEST
         self._slice = max(SHORTEST, min(left, self._deadline - time.monotonic()))
         self._op = self._wait.op(self._slice)
@@ -108,7 +109,7 @@ class Waiting:
 
     def over(self, reply: Any) -> bool:
         """Whether this reply ends the wait."""
-        self._recovery, self._attempt = None, Attempt()
+        self._recovery, self._attempt, self._failed = None, Attempt(), False
         return reply is not None or (self._broke and self._wait.notice) or time.monotonic() >= self._deadline
 
     def after(self, error: Exception) -> Attempt:
@@ -130,8 +131,8 @@ class Waiting:
         if not isinstance(error, Unsent):
             self._broke = True
             self._remember()
-        pause = min(BACKOFF, left) if isinstance(error, Unsent) or isinstance(cause, BusyLoadingError) else 0.0
-        self._attempt = Attempt(refresh=self._settings.cluster, pause=pause)
+        self._attempt = Attempt(refresh=self._settings.cluster, pause=min(BACKOFF, left) if self._failed else 0.0)
+        self._failed = True
         return self._attempt
 
     def _remember(self) -> None:
