@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import pickle
 import queue
 import signal
 import threading
@@ -19,9 +20,8 @@ from redis.retry import Retry
 from pottery_like import AIORedisQueue, AIORedisSimpleQueue, RedisQueue, RedisSimpleQueue
 from pottery_like._io import waiting
 from pottery_like.exceptions import OutcomeUnknownError
-from tests.faults.test_cluster import Move
 from tests.support.proxy import Proxy, proxied
-from tests.support.servers import Node, programs, start_cluster, wait_until
+from tests.support.servers import Node, programs, wait_until
 
 CLASSES = {"RedisSimpleQueue": (RedisSimpleQueue, AIORedisSimpleQueue), "RedisQueue": (RedisQueue, AIORedisQueue)}
 WORLDS = ["sync", "aio"]
@@ -354,41 +354,30 @@ def test_no_server_is_an_error_at_once(world: str, name: str) -> None:
     assert isinstance(Getter(world, name, 1).finish(), redispy.ConnectionError)
 
 
-@pytest.fixture(scope="module", params=sorted(programs()))
-def nodes(request: pytest.FixtureRequest) -> Iterator[list[Node]]:
-    nodes = start_cluster(programs()[request.param])
-    yield nodes
-    for node in nodes:
-        node.stop()
-
-
-@both
 @worlds
-def test_wait_follows_a_slot_that_moves(nodes: list[Node], world: str, name: str) -> None:
-    key = "{moving}:queue"
-    move = Move(nodes)
-    got: list[Any] = []
-    thread = threading.Thread(target=lambda: got.append(_cluster_get(world, name, nodes[0].port, key)))
-    thread.start()
-    wait_for_blocked(move.source)
-    move.begin()
-    move.carry()
-    move.end()
-    wait_for_blocked(move.target)
-    with redispy.RedisCluster(host="127.0.0.1", port=nodes[1].port) as client:
-        CLASSES[name][0](redis=client, key=key).put("item")
-        thread.join(10)
-        assert got == ["item"]
-        CLASSES[name][0](redis=client, key=key).clear()
-    move.close()
+def test_a_server_without_memory(node: Node, direct: Any, world: str) -> None:
+    """put() is refused and leaves nothing half-done; taking, acknowledging and putting back go on."""
+    tasks: RedisQueue[str] = RedisQueue(redis=direct, key="q")
+    for item in ("a", "b"):
+        tasks.put(item)
+    before = tasks.counts()
+    direct.config_set("maxmemory", 1)
+    try:
+        for options in ({}, {"delay": 5}):
+            with pytest.raises(redispy.exceptions.OutOfMemoryError):
+                tasks.put("c", **options)
+        assert tasks.counts() == before
+        delivery = Getter(world, "RedisQueue", node.port, get={"lease": 5}).finish()
+        assert delivery.item == "a"
+        assert tasks.counts() == (1, 0, 1, 0, 2)
+        assert tasks.get() == "b"
+    finally:
+        direct.config_set("maxmemory", 0)
 
 
-def _cluster_get(world: str, name: str, port: int, key: str) -> Any:
-    async def main() -> Any:
-        async with redispy.asyncio.RedisCluster(host="127.0.0.1", port=port) as client:
-            return await CLASSES[name][1](redis=client, key=key).get(timeout=15)
-
-    if world == "aio":
-        return asyncio.run(main())
-    with redispy.RedisCluster(host="127.0.0.1", port=port) as client:
-        return CLASSES[name][0](redis=client, key=key).get(timeout=15)
+def test_handles_cross_to_other_processes(node: Node, direct: Any) -> None:
+    tasks: RedisQueue[int] = RedisQueue(7, redis=direct, key="q", max_attempts=2)
+    tasks.put(1)
+    other = pickle.loads(pickle.dumps(tasks))
+    assert (other.maxsize, other.max_attempts, other.get()) == (7, 2, 1)
+    other.redis.close()
