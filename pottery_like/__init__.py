@@ -1,12 +1,15 @@
 """Redis-backed containers that work like Python's own."""
 
+from pottery_like._ops.queue import QueueCounts
 from pottery_like.aio.bloom import AIOBloomFilter
 from pottery_like.aio.counter import AIORedisCounter
 from pottery_like.aio.deque import AIORedisDeque
 from pottery_like.aio.dict import AIORedisDict
 from pottery_like.aio.hyperloglog import AIOHyperLogLog
 from pottery_like.aio.list import AIORedisList
+from pottery_like.aio.queue import AIODelivery, AIORedisQueue
 from pottery_like.aio.set import AIORedisSet
+from pottery_like.aio.simplequeue import AIORedisSimpleQueue
 from pottery_like.bloom import BloomFilter
 from pottery_like.codecs import Codec, DataclassCodec, JSONCodec, MsgpackCodec, PickleCodec
 from pottery_like.counter import RedisCounter
@@ -23,11 +26,13 @@ from pottery_like.exceptions import (
     FilterParametersError,
     InefficientAccessWarning,
     KeyExistsError,
+    LeaseLostError,
     OutcomeUnknownError,
     PotteryError,
     PotteryWarning,
     PrimitiveError,
     QueueEmptyError,
+    QueueFullError,
     QuorumIsImpossible,
     QuorumNotAchieved,
     RandomKeyError,
@@ -38,21 +43,27 @@ from pottery_like.exceptions import (
 )
 from pottery_like.hyperloglog import HyperLogLog
 from pottery_like.list import RedisList
+from pottery_like.queue import Delivery, RedisQueue
 from pottery_like.set import RedisSet
+from pottery_like.simplequeue import RedisSimpleQueue
 
 __all__ = [
     "AIOBloomFilter",
+    "AIODelivery",
     "AIOHyperLogLog",
     "AIORedisCounter",
     "AIORedisDeque",
     "AIORedisDict",
     "AIORedisList",
+    "AIORedisQueue",
     "AIORedisSet",
+    "AIORedisSimpleQueue",
     "BloomFilter",
     "Codec",
     "ConcurrentEditError",
     "DataclassCodec",
     "DecodeError",
+    "Delivery",
     "EmbeddedServer",
     "EmbeddedServerWarning",
     "ExtendUnlockedLock",
@@ -62,6 +73,7 @@ __all__ = [
     "InefficientAccessWarning",
     "JSONCodec",
     "KeyExistsError",
+    "LeaseLostError",
     "MsgpackCodec",
     "OutcomeUnknownError",
     "PickleCodec",
@@ -69,7 +81,9 @@ __all__ = [
     "PotteryError",
     "PotteryWarning",
     "PrimitiveError",
+    "QueueCounts",
     "QueueEmptyError",
+    "QueueFullError",
     "QuorumIsImpossible",
     "QuorumNotAchieved",
     "RandomKeyError",
@@ -77,7 +91,9 @@ __all__ = [
     "RedisDeque",
     "RedisDict",
     "RedisList",
+    "RedisQueue",
     "RedisSet",
+    "RedisSimpleQueue",
     "ReleaseUnlockedLock",
     "ServerNotFoundError",
     "TooManyExtensions",

@@ -7,7 +7,7 @@ them more closely, what is raised is an instance of both, so handlers written fo
 from __future__ import annotations
 
 from collections.abc import Iterable
-from queue import Empty
+from queue import Empty, Full
 from typing import Any
 
 
@@ -45,6 +45,14 @@ class RandomKeyError(PotteryError, RuntimeError):
 
 class QueueEmptyError(PotteryError, Empty):
     """A queue had no item within the time allowed."""
+
+
+class QueueFullError(PotteryError, Full):
+    """A queue had no room within the time allowed."""
+
+
+class LeaseLostError(PotteryError, RuntimeError):
+    """An item's lease ran out, and the item has gone back to its queue: somebody else may be working on it."""
 
 
 class OutcomeUnknownError(PotteryError):

@@ -34,9 +34,16 @@ MODULES = sorted(
 )
 DATABASE = 5
 PAGE_OF = {
-    "BloomFilter": "bloom", "HyperLogLog": "hyperloglog",
-    "RedisCounter": "counter", "RedisDeque": "deque", "RedisDict": "dict", "RedisList": "list", "RedisSet": "set",
-}  # fmt: skip
+    "BloomFilter": "bloom",
+    "HyperLogLog": "hyperloglog",
+    "RedisCounter": "counter",
+    "RedisDeque": "deque",
+    "RedisDict": "dict",
+    "RedisList": "list",
+    "RedisQueue": "queues",
+    "RedisSet": "set",
+    "RedisSimpleQueue": "queues",
+}
 
 
 class NothingKept(redis.asyncio.ConnectionPool):

@@ -111,6 +111,36 @@ class Pause:
 
 
 @dataclass(frozen=True, slots=True)
+class Take(Generic[T_co]):
+    """Run an operation that takes something away, and put it back if the caller has gone meanwhile (cancelled).
+
+    :param op: the operation.
+    :param undo: the operation that puts back what a reply brought; None where it brought nothing.
+    """
+
+    op: Op[T_co]
+    undo: Callable[[Any], Op[Any] | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Wait(Generic[T_co]):
+    """Wait on the server, which holds its reply back until there is something to say.
+
+    The step's result is the operation's; its ``decode`` is given None when nothing came in time.
+
+    :param op: the operation that waits for so many seconds at most.
+    :param seconds: how long in all; ``math.inf`` for no end.
+    :param undo: the operation that puts back what a reply brought, when its caller has gone (cancelled or interrupted).
+    :param notice: the reply is only a notice to look again, and so is a connection that broke and is repaired.
+    """
+
+    op: Callable[[float], Op[T_co]]
+    seconds: float
+    undo: Callable[[Any], Op[Any] | None]
+    notice: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Page:
     """Elements that an iteration hands to its consumer."""
 
@@ -120,7 +150,7 @@ class Page:
 Task = Op[T] | Done[T]
 """What a container's method comes down to."""
 
-Program = Generator[Op[Any] | Batch | Pause, Any, T]
+Program = Generator[Op[Any] | Batch | Pause | Take[Any] | Wait[Any], Any, T]
 """Work of several exchanges: yields steps, is sent their results, returns its own."""
 
 Paging = Generator[Op[Any] | Batch | Page, Any, None]

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import select
 import time
 from collections.abc import AsyncIterator, Sequence
 from typing import Any, TypeAlias, TypeVar
 
-from redis.asyncio import ConnectionPool, Redis, RedisCluster
-from redis.asyncio.cluster import ClusterNode
+from redis.asyncio import Redis, RedisCluster
 from redis.exceptions import RedisError, ResponseError
 
-from pottery_like._core.op import Batch, Done, Op, Page, Paging, Pause, Program, Task
+from pottery_like._core.op import Batch, Done, Op, Page, Paging, Pause, Program, Take, Task, Wait
+from pottery_like._io.aio_connections import Place, acquire, release
+from pottery_like._io.aio_waiting import Waits
 from pottery_like._io.wire import (
-    POOL_ARGUMENTS,
     Attempt,
     Recovery,
     Settings,
@@ -30,65 +29,9 @@ from pottery_like._io.wire import (
 T = TypeVar("T")
 
 Client: TypeAlias = Redis | RedisCluster
-Place: TypeAlias = ConnectionPool | ClusterNode
-"""Where connections come from."""
 
 
-async def _acquire(place: Place) -> Any:
-    if isinstance(place, ClusterNode):
-        connection: Any = place.acquire_connection()
-        try:
-            # Unlike a pool, a node hands out connections unchecked, such as one that the server has closed.
-            if connection.is_connected and await _has_data(connection):
-                await connection.disconnect(nowait=True)
-            await connection.connect()
-        except BaseException:
-            await _release(place, connection)
-            raise
-        return connection
-    connection = await place.get_connection(*POOL_ARGUMENTS)
-    if _closed(connection):
-        # The pool looks at what the event loop has read, and the loop may not have run since the server left.
-        await connection.disconnect(nowait=True)
-        try:
-            await connection.connect()
-        except BaseException:
-            await place.release(connection)
-            raise
-    return connection
-
-
-def _closed(connection: Any) -> bool:
-    writer = getattr(connection, "_writer", None)
-    if writer is None or not hasattr(select, "poll") or writer.get_extra_info("ssl_object") is not None:
-        return False
-    sock = writer.get_extra_info("socket")
-    if sock is None or sock.fileno() < 0:
-        return False
-    poll = select.poll()
-    poll.register(sock.fileno(), select.POLLIN)
-    return bool(poll.poll(0))
-
-
-async def _has_data(connection: Any) -> bool:
-    check = getattr(connection, "can_read", None) or connection.can_read_destructive
-    try:
-        return bool(await check())
-    except (RedisError, OSError):
-        return True
-
-
-async def _release(place: Place, connection: Any) -> None:
-    if isinstance(place, ClusterNode):
-        if hasattr(place, "release"):
-            place.release(connection)
-        else:
-            place._free.append(connection)
-    else:
-        await place.release(connection)
-
-
-class Runner:
+class Runner(Waits):
     """Runs operations on one client: ``redis.asyncio.Redis`` (Sentinel's included) or its ``RedisCluster``.
 
     :ivar round_trips: how many exchanges it has begun.
@@ -100,6 +43,7 @@ class Runner:
         self.client = client
         self.clustered = isinstance(client, RedisCluster)
         self.round_trips = 0
+        super().__init__()
         if isinstance(client, RedisCluster):
             kwargs = client.connection_kwargs
             self._settings = Settings.of(getattr(client, "retry", None), kwargs.get("socket_timeout"), True)
@@ -119,12 +63,16 @@ class Runner:
         result: T = decoded(self.client, op, reply)
         return result
 
-    async def step(self, step: Task[Any] | Batch | Pause) -> Any:
+    async def step(self, step: Task[Any] | Batch | Pause | Take[Any] | Wait[Any]) -> Any:
         """Take one step of a program."""
         if isinstance(step, Op | Done):
             return await self.run(step)
+        if isinstance(step, Take):
+            return await self.take(step)
         if isinstance(step, Batch):
             return await self.batch(step)
+        if isinstance(step, Wait):
+            return await self.wait(step)
         await asyncio.sleep(step.seconds)
         return None
 
@@ -216,7 +164,7 @@ class Runner:
 
     async def _exchange(self, place: Place, argv: Words, *, asking: bool = False) -> Any:
         try:
-            connection = await _acquire(place)
+            connection = await acquire(place)
         except (RedisError, OSError) as error:
             raise Unsent(error) from error
         self.round_trips += 1
@@ -233,11 +181,11 @@ class Runner:
             await connection.disconnect(nowait=True)
             raise
         finally:
-            await _release(place, connection)
+            await release(place, connection)
 
     async def _together(self, place: Place, ops: Sequence[Op[Any]], argvs: list[Words]) -> list[Any]:
         try:
-            connection = await _acquire(place)
+            connection = await acquire(place)
         except (RedisError, OSError) as error:
             give_up(self.client, ops[0], Unsent(error))
         self.round_trips += 1
@@ -256,7 +204,7 @@ class Runner:
             await connection.disconnect(nowait=True)
             raise
         finally:
-            await _release(place, connection)
+            await release(place, connection)
         return replies
 
     async def _recover(self, op: Op[Any], started: float, error: Exception) -> Any:

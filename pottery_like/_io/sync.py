@@ -11,10 +11,11 @@ from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import Any, TypeAlias, TypeVar
 
-from redis import ConnectionPool, Redis, RedisCluster
-from redis.exceptions import RedisError, ResponseError
+from redis import BlockingConnectionPool, ConnectionPool, Redis, RedisCluster
+from redis.exceptions import RedisError, ResponseError, TimeoutError
 
-from pottery_like._core.op import Batch, Done, Op, Page, Paging, Pause, Program, Task
+from pottery_like._core.op import Batch, Done, Op, Page, Paging, Pause, Program, Take, Task, Wait
+from pottery_like._io.waiting import Waiting, keep_alive
 from pottery_like._io.wire import (
     POOL_ARGUMENTS,
     Attempt,
@@ -63,16 +64,101 @@ class Runner:
         result: T = decoded(self.client, op, reply)
         return result
 
-    def step(self, step: Task[Any] | Batch | Pause) -> Any:
+    def step(self, step: Task[Any] | Batch | Pause | Take[Any] | Wait[Any]) -> Any:
         """Take one step of a program."""
         if isinstance(step, Op | Done):
             return self.run(step)
+        if isinstance(step, Take):
+            return self.run(step.op)
         if isinstance(step, Batch):
             return self.batch(step)
+        if isinstance(step, Wait):
+            return self.wait(step)
         time.sleep(step.seconds)
         return None
 
-    def drive(self, program: Program[T], first: Op[Any] | Batch | Pause | None = None) -> T:
+    def wait(self, wait: Wait[T]) -> T:
+        """Wait on the server and return the result; across lost connections, and beyond the socket timeout."""
+        waiting = Waiting(self.client, wait, self._settings)
+        attempt = Attempt()
+        while True:
+            op = waiting.next()
+            try:
+                reply = self._held(self._prepared(op, attempt), waiting)
+            except (RedisError, OSError, Unsent) as error:
+                attempt = waiting.after(error)
+                time.sleep(attempt.pause)
+                continue
+            if waiting.over(reply):
+                result: T = decoded(self.client, op, reply)
+                return result
+
+    def _held(self, pool: ConnectionPool, waiting: Waiting) -> Any:
+        try:
+            connection = pool.get_connection(*POOL_ARGUMENTS)
+        except (RedisError, OSError) as error:
+            raise Unsent(error) from error
+        self.round_trips += 1
+        try:
+            words = waiting.words()
+            connection.send_packed_command(connection.pack_commands(words))
+            waiting.told([self._reply(connection) for _ in words[1:]])
+            sock = _socket(connection)
+            keep_alive(sock)
+            timeout = sock.gettimeout()
+            try:
+                sock.settimeout(waiting.due)
+                try:
+                    return connection.read_response(disable_decoding=True, disconnect_on_error=False)
+                except TimeoutError:
+                    sock.settimeout(waiting.grace)
+                    self._unblock(pool, waiting)
+                    return connection.read_response(disable_decoding=True, disconnect_on_error=False)
+            finally:
+                sock.settimeout(timeout)
+        except ResponseError:
+            raise
+        except (RedisError, OSError):
+            connection.disconnect()
+            raise
+        except BaseException:  # such as KeyboardInterrupt
+            self._withdraw(pool, connection, waiting)
+            raise
+        finally:
+            pool.release(connection)
+
+    def _reply(self, connection: Any) -> Any:
+        try:
+            return connection.read_response(disable_decoding=True)
+        except ResponseError as error:
+            return error
+
+    def _unblock(self, pool: ConnectionPool, waiting: Waiting) -> bool:
+        """End a wait on the server; whether it could be asked to."""
+        words = waiting.unblock()
+        if words is None or isinstance(pool, BlockingConnectionPool):
+            # Such a pool might let the caller wait for a second connection, longer than for the server.
+            return False
+        try:
+            self._exchange(pool, words)
+        except (RedisError, OSError, Unsent):
+            return False
+        return True
+
+    def _withdraw(self, pool: ConnectionPool, connection: Any, waiting: Waiting) -> None:
+        """Stop waiting, and put back what had come already."""
+        try:
+            if not self._unblock(pool, waiting):
+                connection.disconnect()
+                return
+            undo = waiting.undo(connection.read_response(disable_decoding=True))
+            if undo is not None:
+                self.run(undo)
+        except BaseException:
+            # The interruption that led here is what the caller must see.
+            connection.disconnect()
+
+    def drive(self, program: Program[T], first: Op[Any] | Batch | Pause | Take[Any] | Wait[Any] | None = None) -> T:
         """Run a program to its end and return its result.
 
         :param first: the step that it has yielded already.
@@ -236,3 +322,8 @@ class Runner:
             if node is not None:
                 return client.get_redis_connection(node).connection_pool
         return self._pool(op)
+
+
+def _socket(connection: Any) -> Any:
+    # A connection with client-side caching is wrapped.
+    return getattr(connection, "_conn", connection)._sock

@@ -52,6 +52,10 @@ class _Editing:
     def __exit__(self, *error: Any) -> Any:
         return self._loop.run(self._manager.__aexit__(*error))
 
+    def __getattr__(self, name: str) -> Any:
+        value = getattr(self._manager, name)
+        return (lambda *args: self._loop.call(lambda: value(*args))) if callable(value) else value
+
 
 def wrap(loop: Loop, container: Any) -> Any:
     """Return the facade of an asyncio container."""
@@ -77,6 +81,8 @@ class _Facade:
 
     def __getattr__(self, name: str) -> Any:
         value = getattr(self._container, name)
+        if isinstance(value, AIOContainer):
+            return wrap(self._loop, value)
         return (lambda *args, **kwargs: self._call(name, *args, **kwargs)) if callable(value) else value
 
     def __repr__(self) -> str:

@@ -18,6 +18,8 @@ _SEQUENCE = [
     "to_list", "transform",
 ]  # fmt: skip
 
+_QUEUE = [*COMMON, "empty", "get", "get_nowait", "put", "put_nowait", "qsize"]
+
 SAME: dict[str, list[str]] = {
     "BloomFilter": [
         *COMMON, "add", "contains_many", "false_positives", "intersection", "intersection_update", "num_elements",
@@ -28,6 +30,19 @@ SAME: dict[str, list[str]] = {
     "RedisDeque": [*_SEQUENCE, "appendleft", "extendleft", "maxlen", "popleft", "rotate"],
     "RedisDict": _DICT,
     "RedisList": [*_SEQUENCE, "sort"],
+    "RedisQueue": [
+        *_QUEUE,
+        "counts",
+        "dead_letters",
+        "full",
+        "join",
+        "max_attempts",
+        "maxsize",
+        "processing",
+        "revive",
+        "task_done",
+    ],
+    "RedisSimpleQueue": _QUEUE,
     "RedisSet": [
         *COMMON, "add", "contains_many", "difference", "difference_update", "discard", "intersection",
         "intersection_update", "isdisjoint", "issubset", "issuperset", "pop", "remove", "symmetric_difference",
@@ -68,6 +83,8 @@ VERBS: dict[str, dict[str, str]] = {
     "RedisDeque": _LISTED,
     "RedisDict": {**_ITEMS, "__ior__": "update", "__or__": "union"},
     "RedisList": _LISTED,
+    "RedisQueue": {},
+    "RedisSimpleQueue": {},
     "RedisSet": {
         **_SIZED,
         **_ORDER,

@@ -190,3 +190,6 @@ SETUPS = [
     for protocol in (2, 3)
     for world in ("sync", "aio")
 ]
+
+FEW = [each for each in SETUPS if str(each).endswith(("standalone-resp2-sync", "cluster-resp3-aio"))]
+"""For tests that take their time: both topologies, protocols and worlds, but not all combinations."""

@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from redis import Redis
 from typing_extensions import assert_type
 
-from pottery_like import AIORedisDict, RedisDict
+from pottery_like import (
+    AIODelivery,
+    AIORedisDict,
+    AIORedisQueue,
+    AIORedisSimpleQueue,
+    Delivery,
+    RedisDict,
+    RedisQueue,
+    RedisSimpleQueue,
+)
 
 
 def dicts(redis: Redis) -> None:
@@ -30,3 +41,26 @@ async def aio_dicts() -> None:
     assert_type([name async for name in ages], list[str])
     async with ages.edit("ada") as age:
         assert_type(age, int)
+
+
+def queues(redis: Redis) -> None:
+    names: RedisSimpleQueue[str] = RedisSimpleQueue(redis=redis, key="names")
+    names.put("ada")
+    assert_type(names.get(timeout=1), str)
+    tasks: RedisQueue[int] = RedisQueue(100, redis=redis, key="tasks", max_attempts=3)
+    tasks.put(1, delay=timedelta(seconds=1), priority=-1)
+    assert_type(tasks.get(), int)
+    assert_type(tasks.get(lease=30), Delivery[int])
+    with tasks.processing(lease=30) as task:
+        assert_type(task, int)
+    assert_type(tasks.dead_letters, RedisSimpleQueue[int])
+    assert_type(tasks.counts().unfinished, int)
+
+
+async def aio_queues() -> None:
+    tasks: AIORedisQueue[int] = AIORedisQueue(key="tasks")
+    assert_type(await tasks.get(), int)
+    assert_type(await tasks.get(lease=30), AIODelivery[int])
+    async with tasks.processing(lease=30) as task:
+        assert_type(task, int)
+    assert_type(tasks.dead_letters, AIORedisSimpleQueue[int])

@@ -1,0 +1,71 @@
+"""Where the asyncio runner gets its connections from."""
+
+from __future__ import annotations
+
+import select
+from typing import Any, TypeAlias
+
+from redis.asyncio import ConnectionPool
+from redis.asyncio.cluster import ClusterNode
+from redis.exceptions import RedisError
+
+from pottery_like._io.wire import POOL_ARGUMENTS
+
+Place: TypeAlias = ConnectionPool | ClusterNode
+"""Where connections come from."""
+
+
+async def acquire(place: Place) -> Any:
+    """Take a connection that is open."""
+    if isinstance(place, ClusterNode):
+        connection: Any = place.acquire_connection()
+        try:
+            # Unlike a pool, a node hands out connections unchecked, such as one that the server has closed.
+            if connection.is_connected and await _has_data(connection):
+                await connection.disconnect(nowait=True)
+            await connection.connect()
+        except BaseException:
+            await release(place, connection)
+            raise
+        return connection
+    connection = await place.get_connection(*POOL_ARGUMENTS)
+    if _closed(connection):
+        # The pool looks at what the event loop has read, and the loop may not have run since the server left.
+        await connection.disconnect(nowait=True)
+        try:
+            await connection.connect()
+        except BaseException:
+            await place.release(connection)
+            raise
+    return connection
+
+
+def _closed(connection: Any) -> bool:
+    writer = getattr(connection, "_writer", None)
+    if writer is None or not hasattr(select, "poll") or writer.get_extra_info("ssl_object") is not None:
+        return False
+    sock = writer.get_extra_info("socket")
+    if sock is None or sock.fileno() < 0:
+        return False
+    poll = select.poll()
+    poll.register(sock.fileno(), select.POLLIN)
+    return bool(poll.poll(0))
+
+
+async def _has_data(connection: Any) -> bool:
+    check = getattr(connection, "can_read", None) or connection.can_read_destructive
+    try:
+        return bool(await check())
+    except (RedisError, OSError):
+        return True
+
+
+async def release(place: Place, connection: Any) -> None:
+    """Give a connection back."""
+    if isinstance(place, ClusterNode):
+        if hasattr(place, "release"):
+            place.release(connection)
+        else:
+            place._free.append(connection)
+    else:
+        await place.release(connection)
