@@ -7,6 +7,7 @@ from pottery_like.aio.deque import AIORedisDeque
 from pottery_like.aio.dict import AIORedisDict
 from pottery_like.aio.hyperloglog import AIOHyperLogLog
 from pottery_like.aio.list import AIORedisList
+from pottery_like.aio.nextid import AIONextID
 from pottery_like.aio.queue import AIODelivery, AIORedisQueue
 from pottery_like.aio.set import AIORedisSet
 from pottery_like.aio.simplequeue import AIORedisSimpleQueue
@@ -43,14 +44,17 @@ from pottery_like.exceptions import (
 )
 from pottery_like.hyperloglog import HyperLogLog
 from pottery_like.list import RedisList
+from pottery_like.nextid import NextID
 from pottery_like.queue import Delivery, RedisQueue
 from pottery_like.set import RedisSet
 from pottery_like.simplequeue import RedisSimpleQueue
+from pottery_like.timer import ContextTimer
 
 __all__ = [
     "AIOBloomFilter",
     "AIODelivery",
     "AIOHyperLogLog",
+    "AIONextID",
     "AIORedisCounter",
     "AIORedisDeque",
     "AIORedisDict",
@@ -61,6 +65,7 @@ __all__ = [
     "BloomFilter",
     "Codec",
     "ConcurrentEditError",
+    "ContextTimer",
     "DataclassCodec",
     "DecodeError",
     "Delivery",
@@ -75,6 +80,7 @@ __all__ = [
     "KeyExistsError",
     "LeaseLostError",
     "MsgpackCodec",
+    "NextID",
     "OutcomeUnknownError",
     "PickleCodec",
     "PotteryEncoder",
