@@ -16,7 +16,6 @@ from pottery_like import KeyExistsError
 from tests.conftest import Maker
 from tests.support.model import (
     PLACES,
-    SIZES,
     Fresh,
     Index,
     Other,
@@ -24,7 +23,6 @@ from tests.support.model import (
     at_sizes,
     call,
     exact,
-    examples,
     places,
 )
 from tests.support.outcome import assert_same, outcome
@@ -69,7 +67,6 @@ def subjects(make: Maker) -> Iterator[dict[str, Any]]:
         yield found
 
 
-@examples(60)
 @given(
     maxlen=st.sampled_from(MAXLENS),
     start=st.fixed_dictionaries({place: st.lists(elements, max_size=12) for place in PLACES}),
@@ -159,7 +156,6 @@ def test_edit(make: Maker) -> None:
 
 @at_sizes
 @pytest.mark.parametrize("maxlen", [None, 1500])
-@pytest.mark.parametrize("size", SIZES)
 def test_sizes(make: Maker, subjects: dict[str, Any], size: int, maxlen: int | None) -> None:
     start = [(number, str(number), [number])[number % 3] for number in range(size)]
     middle, new = size // 2, [-1, "new"] * 600

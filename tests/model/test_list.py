@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from pottery_like import KeyExistsError
 from tests.conftest import Maker
-from tests.support.model import PLACES, SIZES, Index, Other, assert_exact, at_sizes, call, exact, examples, places
+from tests.support.model import PLACES, Index, Other, assert_exact, at_sizes, call, exact, places
 from tests.support.outcome import outcome
 from tests.support.sequences import (
     applicable,
@@ -83,7 +83,6 @@ def subjects(make: Maker) -> Iterator[dict[str, Any]]:
         yield found
 
 
-@examples(60)
 @given(
     start=st.fixed_dictionaries({place: st.lists(elements, max_size=12) for place in PLACES}),
     steps=st.lists(calls, max_size=14),
@@ -214,7 +213,6 @@ def test_copies_are_apart(make: Maker) -> None:
 
 
 @at_sizes
-@pytest.mark.parametrize("size", SIZES)
 def test_sizes(make: Maker, subjects: dict[str, Any], size: int) -> None:
     start = [(number, str(number), [number])[number % 3] for number in range(size)]
     middle, new = size // 2, [-1, "new"] * 600

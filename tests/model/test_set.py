@@ -17,13 +17,11 @@ from tests.conftest import Maker
 from tests.support.model import (
     COMPARISONS,
     PLACES,
-    SIZES,
     Fresh,
     Other,
     at_sizes,
     call,
     call_with_any,
-    examples,
     places,
     resolved,
 )
@@ -125,7 +123,6 @@ def applicable(make: Maker, name: str, arguments: tuple[Any, ...]) -> bool:
     )
 
 
-@examples(60)
 @given(
     start=st.fixed_dictionaries(dict.fromkeys(PLACES, st.sets(keys, max_size=5))), steps=st.lists(calls, max_size=12)
 )
@@ -162,7 +159,6 @@ READERS = [*METHODS, *ARITHMETIC, *COMPARISONS, "r|", "r-"]
 
 
 @at_sizes
-@pytest.mark.parametrize("size", SIZES)
 def test_sizes(make: Maker, subjects: dict[str, Any], size: int) -> None:
     mine = numbers(0, size)
     subjects["far"].update(mine)

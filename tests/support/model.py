@@ -9,27 +9,22 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import pytest
-from hypothesis import settings
 from hypothesis import strategies as st
 
 from tests.conftest import Maker
 from tests.support.outcome import assert_same
 from tests.support.servers import SETUPS
 
-SIZES = [999, 1000, 1001, 2500]
-"""Around a chunk, and some chunks."""
-
 _standalone = [setup for setup in SETUPS if setup.topology == "standalone"]
+_sync = next(setup for setup in _standalone if (setup.protocol, setup.world) == (2, "sync"))
+_aio = next(setup for setup in reversed(_standalone) if (setup.protocol, setup.world) == (3, "aio"))
 at_sizes = pytest.mark.parametrize(
-    "make",
-    [
-        next(setup for setup in _standalone if (setup.protocol, setup.world) == (2, "sync")),
-        next(setup for setup in reversed(_standalone) if (setup.protocol, setup.world) == (3, "aio")),
-    ],
-    indirect=True,
+    ("make", "size"),
+    [(_sync, 1000), (_sync, 1001), (_sync, 2500), (_aio, 1001)],
+    indirect=["make"],
     ids=str,
 )
-"""One set-up of each world: for what the two share, and what is the same in a cluster."""
+"""Around a chunk and at some chunks: for what the two worlds share, and what is the same in a cluster."""
 
 PLACES = ["self", "near", "far", "elsewhere"]
 
@@ -90,11 +85,6 @@ def resolved(arguments: tuple[Any, ...], places: dict[str, Any]) -> list[Any]:
         else argument
         for argument in arguments
     ]
-
-
-def examples(count: int) -> Any:
-    """Let a test have ``count`` examples, or as many as the profile says if these are more."""
-    return settings(max_examples=max(count, settings().max_examples))
 
 
 @contextmanager
