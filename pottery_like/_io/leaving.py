@@ -28,7 +28,7 @@ _BLOCKING |= {kind: kind for kind in _BLOCKING.values()}
 
 
 def _blocking(client: Any) -> sync.Client:
-    kwargs = connection_arguments(client) | {"socket_timeout": SECONDS}
+    kwargs: dict[str, Any] = {**connection_arguments(client), "socket_timeout": SECONDS}
     # Retry objects differ between the worlds; without one, a connection doesn't retry.
     kwargs.pop("retry", None)
     kwargs.pop("socket_connect_timeout", None)

@@ -1,10 +1,11 @@
--- KEYS: see bloom_window.  ARGV: parameters, offsets per element, offsets.
+-- KEYS: see bloom_window.  ARGV: parameters, the window in milliseconds, offsets per element, offsets.
 -- Result: a 1 or a 0 for each element, in a string; or the other parameters that the filter has, in an array.
 -- include: bloom_bits
+-- include: bloom_window
 local other = strange()
 if other then return other end
-local hashes, packed = tonumber(ARGV[2]), ARGV[3]
-local even, odd = reader(KEYS[1], #packed / 4), reader(KEYS[3], #packed / 4)
+local hashes, packed = tonumber(ARGV[3]), ARGV[4]
+local even, odd = counting(1, #packed / 4), counting(3, #packed / 4)
 local function all(set, first)
   for i = first, first + hashes - 1 do
     if not set(offset(packed, i)) then return false end

@@ -151,11 +151,10 @@ class WindowOps(_OneString[T]):
 
     def _test(self, texts: Sequence[bytes], summary: Callable[[list[bool]], R]) -> Op[R]:
         _, offsets, _ = self._packed(texts)
-        return self._checked(
-            "bloom_window_has", self.keys, self.hashes, offsets, decode=lambda reply: summary(answers(reply))
-        )
+        args = (self.window, self.hashes, offsets)
+        return self._checked("bloom_window_has", self.keys, *args, decode=lambda reply: summary(answers(reply)))
 
     def size(self) -> Op[int]:
         """``len(f)``, estimated from the number of bits set in either filter: one script."""
         keys = (*self.keys, random_sibling(self.key, "count"))
-        return self._checked("bloom_window_count", keys, decode=self._estimate)
+        return self._checked("bloom_window_count", keys, self.window, decode=self._estimate)
