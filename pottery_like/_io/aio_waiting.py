@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Coroutine
-from dataclasses import replace
 from typing import Any, TypeVar
 
 from redis.asyncio import Redis, RedisCluster
@@ -40,6 +40,12 @@ class Waits(ABC):
         """Run one operation and return its result."""
 
     @abstractmethod
+    async def _place(self, op: Op[Any]) -> Place: ...
+
+    @abstractmethod
+    async def _recover(self, op: Op[Any], started: float, error: Exception) -> Any: ...
+
+    @abstractmethod
     async def _exchange(self, place: Place, argv: Words, *, asking: bool = False) -> Any: ...
 
     @abstractmethod
@@ -47,14 +53,52 @@ class Waits(ABC):
 
     async def take(self, take: Take[T]) -> T:
         """Run one operation; if the caller is cancelled meanwhile, put back what it has taken."""
-        running = asyncio.ensure_future(self.run(replace(take.op, decode=_raw)))
+        op, started = take.op, time.monotonic()
         try:
-            reply = await asyncio.shield(running)
-        except asyncio.CancelledError:
-            await self._leave(self._put_back(running, take.undo))
-            raise
-        result: T = decoded(self.client, take.op, reply)
+            reply = await self._taken(await self._place(op), take)
+        except (RedisError, OSError, Unsent) as error:
+            recovering = asyncio.ensure_future(self._recover(op, started, error))
+            try:
+                reply = await asyncio.shield(recovering)
+            except asyncio.CancelledError:
+                await self._leave(self._put_back(recovering, take.undo))
+                raise
+        result: T = decoded(self.client, op, reply)
         return result
+
+    async def _taken(self, place: Place, take: Take[Any]) -> Any:
+        try:
+            connection = await acquire(place)
+        except (RedisError, OSError) as error:
+            raise Unsent(error) from error
+        self.round_trips += 1
+        sent = False
+        try:
+            await connection.check_health()
+            # send_command() can be cancelled when the words have gone already; this can't.
+            connection._writer.writelines(connection.pack_command(*take.op.argv()))
+            sent = True
+            reply = await connection.read_response(disable_decoding=True, disconnect_on_error=False)
+        except asyncio.CancelledError:
+            if not sent:
+                await connection.disconnect(nowait=True)
+                await release(place, connection)
+                raise
+            await self._leave(self._late(place, connection, take))
+            raise
+        except BaseException as error:
+            if not isinstance(error, ResponseError):
+                await connection.disconnect(nowait=True)
+            await release(place, connection)
+            raise
+        await release(place, connection)
+        return reply
+
+    async def _late(self, place: Place, connection: Any, take: Take[Any]) -> None:
+        reading = asyncio.ensure_future(connection.read_response(disable_decoding=True))
+        await asyncio.wait([reading])
+        await release(place, connection)
+        await self._put_back(reading, take.undo)
 
     async def _put_back(self, running: asyncio.Future[Any], undo: Callable[[Any], Op[Any] | None]) -> None:
         try:
@@ -170,10 +214,6 @@ class Waits(ABC):
             if reading.cancelled() or reading.exception() is not None:
                 await connection.disconnect(nowait=True)
             await release(place, connection)
-
-
-def _raw(reply: Any) -> Any:
-    return reply
 
 
 def _noticed(task: asyncio.Future[Any]) -> None:
