@@ -125,6 +125,7 @@ class Container(Handle[OpsT], Generic[OpsT]):
         key = random_sibling(self._ops.key, purpose).decode()
         other._attach(self._source, key, self._codec, **{**self._extra, **extra})
         other._anonymous = True
+        vars(other).update(self._attributes())
         return other._owned_through(self._runner)
 
     def _owned_through(self, runner: Runner) -> Self:
@@ -150,7 +151,8 @@ class Container(Handle[OpsT], Generic[OpsT]):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle a reference: the key, the codec, and the client's arguments (its password included)."""
-        return _revived, (type(self), servers.portable(self._source), self._key, self._codec, self._extra)
+        arguments = type(self), servers.portable(self._source), self._key, self._codec, self._extra
+        return _revived, arguments, self._attributes()
 
 
 def _revived(

@@ -72,7 +72,10 @@ def dumps(value: Any) -> str:
     if kind is str:
         text = encode_basestring_ascii(value)
     elif kind is int:
-        return int.__repr__(value)
+        try:
+            return int.__repr__(value)
+        except ValueError as error:
+            raise ValueError(f"int can't be stored as JSON: {error}") from None
     else:
         try:
             text = _encode_any(value)

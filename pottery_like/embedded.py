@@ -203,7 +203,7 @@ def _after_fork() -> None:
     _lock = threading.Lock()
     for server in _running:
         if server._process.stdin is not None:
-            os.close(server._process.stdin.fileno())
+            server._process.stdin.close()
     _running.clear()
 
 

@@ -70,11 +70,20 @@ class DecodeError(PotteryError, ValueError):
     """The server returned bytes that the container's codec can't read.
 
     :ivar raw: those bytes.  Where the operation removed the element (``pop``), this is all that is left of it.
+    :ivar item: of ``popitem()``, the bytes of the key and of the value that it removed, of which one can't be read.
     """
 
-    def __init__(self, redis: Any = None, key: str | None = None, message: str = "", raw: bytes = b"") -> None:
+    def __init__(
+        self,
+        redis: Any = None,
+        key: str | None = None,
+        message: str = "",
+        raw: bytes = b"",
+        item: tuple[bytes, bytes] | None = None,
+    ) -> None:
         super().__init__(redis, key, message)
         self.raw = raw
+        self.item = item
 
     def locate(self, operation: str, key: bytes) -> None:
         """Say where the bytes were found."""
@@ -82,7 +91,7 @@ class DecodeError(PotteryError, ValueError):
         self.message = f"{operation} on {self.key!r}: {self.message}"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _rebuilt, (type(self).__name__, None, self.key, self.message, self.raw)
+        return _rebuilt, (type(self).__name__, None, self.key, self.message, self.raw, self.item)
 
 
 class ConcurrentEditError(PotteryError, RuntimeError):

@@ -129,6 +129,15 @@ def _hashable(value: Any) -> Any:
     return tuple(map(_hashable, value)) if isinstance(value, list) else value
 
 
+def _as_key(raw: bytes, value: Any) -> Any:
+    key = _hashable(value)
+    try:
+        hash(key)
+    except TypeError as error:
+        raise broken(raw, error) from error
+    return key
+
+
 class Members(Generic[T]):
     """Elements in key position: hashable, with one spelling; arrays come back as tuples."""
 
@@ -163,15 +172,18 @@ class Members(Generic[T]):
 
         :raises DecodeError: ``raw`` isn't the codec's.
         """
-        value: Any = _decode(self.codec, raw)
-        return _hashable(value)  # type: ignore[no-any-return]
+        return _as_key(raw, _decode(self.codec, raw))  # type: ignore[no-any-return]
 
     def decode_many(self, raws: Sequence[bytes]) -> list[T]:
         """Return the elements of a page."""
         values = _decode_many(self.codec, raws)
-        if self._json and b"[" not in b"".join(raws):
-            return values
-        return [_hashable(value) if type(value) is list else value for value in values]
+        if self._json:
+            text = b"".join(raws)
+            if b"[" not in text and b"{" not in text:
+                return values
+        pairs = zip(raws, values, strict=True)
+        keys: list[Any] = [value if type(value) is str else _as_key(raw, value) for raw, value in pairs]
+        return keys
 
 
 __all__ = ["DecodeError", "Members", "Values"]

@@ -6,7 +6,7 @@ description serves the synchronous and the asyncio world, a pipeline and a test 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -142,9 +142,9 @@ class Wait(Generic[T_co]):
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Elements that an iteration hands to its consumer."""
+    """Elements that an iteration hands to its consumer, to be read once."""
 
-    items: list[Any]
+    items: Iterable[Any]
 
 
 Task = Op[T] | Done[T]

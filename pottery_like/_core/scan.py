@@ -2,7 +2,7 @@
 
 HSCAN and SSCAN yield an element a second time only after the server's table shrank: the cursor then stands for a
 wider bucket, part of which has been visited.  Cursors count with their bits reversed, so that part shares the
-cursor's low bits, and a shrink shows itself by cursors that lack high bits (Redis shrinks by a factor of eight or
+cursor's low bits, and a shrink shows itself by cursors that lack high bits (servers shrink by a factor of four or
 more).  See the comment above ``dictScan()`` in Redis's ``dict.c``.
 """
 
@@ -15,15 +15,15 @@ from collections.abc import Sequence
 ALWAYS = 1 << 14
 """Up to so many digests each page is compared with all before."""
 
-WINDOW = 1 << 18
+WINDOW = 1 << 17
 """Beyond so many digests, those whose cursors differ in the low bits are forgotten."""
 
 LOW_BITS = 3
-SHRINK_BITS = 3
-"""A table that shrinks loses at least so many bits."""
+SHRINK_BITS = 2
+"""A table that shrinks loses at least so many bits: two in Valkey, three in Redis."""
 
-DOUBTS = 3
-"""So many short cursors in a row are taken for a shrink; by chance that happens once in 512 pages."""
+DOUBTS = 4
+"""So many short cursors in a row are taken for a shrink; by chance that happens once in 256 pages."""
 
 
 class Seen:

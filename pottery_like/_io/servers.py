@@ -108,10 +108,14 @@ def checked(source: Any, url: str | None, clients: Any) -> Any:
 
     :param clients: the client types that this world can use.
     :raises TypeError: it is neither such a client nor a URL, or both were given.
+    :raises ValueError: the URL is empty.
     """
     if source is not None and url is not None:
         raise TypeError("give redis or redis_url, not both")
     source = url if source is None else source
+    if source == "":
+        # A setting left empty must not lead to some other server.
+        raise ValueError("the Redis URL is empty; for the default server, give None")
     if source is None or isinstance(source, str | clients):
         return source
     world = "a synchronous redis-py" if clients == SYNC else "a redis.asyncio"

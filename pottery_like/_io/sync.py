@@ -7,7 +7,7 @@ only so can it decide which operations may be sent twice.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from typing import Any, TypeAlias, TypeVar
 
@@ -17,6 +17,7 @@ from redis.exceptions import RedisError, ResponseError, TimeoutError
 from pottery_like._core.op import Batch, Done, Op, Page, Paging, Pause, Program, Take, Task, Wait
 from pottery_like._io.waiting import Waiting, keep_alive
 from pottery_like._io.wire import (
+    IDLE_ONLY,
     POOL_ARGUMENTS,
     Attempt,
     Recovery,
@@ -181,7 +182,7 @@ class Runner:
         # Unlike a generator that yields from each page, this resumes no Python frame for each element.
         return chain.from_iterable(self._pages(paging))
 
-    def _pages(self, paging: Paging) -> Iterator[list[Any]]:
+    def _pages(self, paging: Paging) -> Iterator[Iterable[Any]]:
         result = None
         while True:
             try:
@@ -255,13 +256,18 @@ class Runner:
             connection = pool.get_connection(*POOL_ARGUMENTS)
         except (RedisError, OSError) as error:
             raise Unsent(error) from error
+        except BaseException:
+            _drop_idle(pool)
+            raise
         self.round_trips += 1
+        # A client-side cache (cache_config=) wraps its connections; it takes only what its client's methods send.
+        wire = getattr(connection, "_conn", connection)
         try:
             if asking:
-                connection.send_command("ASKING")
-                connection.read_response()
-            connection.send_command(*argv)
-            return connection.read_response(disable_decoding=True)
+                wire.send_command("ASKING")
+                wire.read_response()
+            wire.send_command(*argv)
+            return wire.read_response(disable_decoding=True)
         except ResponseError:
             raise
         except BaseException:
@@ -276,6 +282,9 @@ class Runner:
             connection = pool.get_connection(*POOL_ARGUMENTS)
         except (RedisError, OSError) as error:
             give_up(self.client, ops[0], Unsent(error))
+        except BaseException:
+            _drop_idle(pool)
+            raise
         self.round_trips += 1
         replies: list[Any] = []
         try:
@@ -327,3 +336,11 @@ class Runner:
 def _socket(connection: Any) -> Any:
     # A connection with client-side caching is wrapped.
     return getattr(connection, "_conn", connection)._sock
+
+
+def _drop_idle(pool: ConnectionPool) -> None:
+    """Close a pool's idle connections, after a signal handler's exception (KeyboardInterrupt) came out of it.
+
+    One of them may have been cut short in its greeting, whose replies would be taken for other commands'.
+    """
+    pool.disconnect(*IDLE_ONLY)

@@ -42,6 +42,11 @@ POOL_ARGUMENTS: tuple[str, ...] = (
 )
 """redis-py before 5.3 asks for the name of a command."""
 
+IDLE_ONLY: tuple[bool, ...] = (
+    (False,) if "inuse_connections" in inspect.signature(redis.BlockingConnectionPool.disconnect).parameters else ()
+)
+"""Older BlockingConnectionPools can't spare the connections in use when they disconnect."""
+
 REDIRECTS = 16
 """How many of a cluster's redirections one operation follows."""
 

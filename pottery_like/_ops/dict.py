@@ -11,6 +11,7 @@ from pottery_like._core.op import Batch, Done, Op, Page, Paging, Program, Task, 
 from pottery_like._ops.common import KeyOps, chunks, count, flat, in_batches, paired, truth
 from pottery_like._ops.paging import scan
 from pottery_like.codecs import Codec
+from pottery_like.exceptions import DecodeError
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -140,7 +141,12 @@ class DictOps(KeyOps, Generic[K, V]):
         def decode(reply: list[bytes] | None) -> tuple[K, V]:
             if reply is None:
                 raise KeyError("popitem(): dictionary is empty")
-            return self.members.decode(reply[0]), self.values.decode(reply[1])
+            field, raw = reply
+            try:
+                return self.members.decode(field), self.values.decode(raw)
+            except DecodeError as error:
+                error.item = field, raw
+                raise
 
         return self._script("dict_popitem", decode=decode)
 
@@ -187,11 +193,11 @@ class DictOps(KeyOps, Generic[K, V]):
     def scan_items(self) -> Paging:
         """``iter(d.items())``: HSCAN."""
 
-        def build(page: list[bytes], fresh: list[int] | None) -> list[tuple[K, V]]:
+        def build(page: list[bytes], fresh: list[int] | None) -> Iterable[tuple[K, V]]:
             fields, raws = page[::2], page[1::2]
             if fresh is not None:
                 fields, raws = [fields[index] for index in fresh], [raws[index] for index in fresh]
-            return list(zip(self.members.decode_many(fields), self.values.decode_many(raws), strict=True))
+            return zip(self.members.decode_many(fields), self.values.decode_many(raws), strict=True)
 
         return scan(self.key, "HSCAN", lambda page: page[::2], build)
 
@@ -222,7 +228,11 @@ class DictOps(KeyOps, Generic[K, V]):
 
     def decode(self, raw: bytes) -> V:
         """Return the value of its bytes."""
-        return self.values.decode(raw)
+        try:
+            return self.values.decode(raw)
+        except DecodeError as error:
+            error.locate("edit", self.key)
+            raise
 
     def swap(self, place: Any, old: bytes, value: V) -> Op[bool]:
         """Replace a value whose bytes are still ``old``; whether they were: one script."""

@@ -9,6 +9,9 @@ from pottery_like._ops.common import KeyOps
 
 OpsT = TypeVar("OpsT", bound=KeyOps)
 
+_OWN = frozenset({"_anonymous", "_key", "_source", "_codec", "_extra", "_made_runner", "_ops"})
+_OWN |= {"_filling", "_loop", "__orig_class__"}
+
 
 class Handle(Generic[OpsT]):
     """A reference to a key.  Two handles on one key are one container."""
@@ -21,6 +24,8 @@ class Handle(Generic[OpsT]):
     def _attach(self, source: Any, key: str, codec: Any, **extra: Any) -> None:
         if not isinstance(key, str):
             raise TypeError(f"key must be a str, not {type(key).__name__}")
+        if codec is not None and not (hasattr(codec, "encode") and hasattr(codec, "decode")):
+            raise TypeError(f"codec must have encode() and decode(), which {type(codec).__name__} has not")
         self._anonymous = key == ""
         self._key = key or random_key()
         self._source = source
@@ -28,6 +33,10 @@ class Handle(Generic[OpsT]):
         self._extra = extra
         self._made_runner: Any = None
         self._ops = self._OPS(container_key(self._key), codec, **extra)
+
+    def _attributes(self) -> dict[str, Any]:
+        """What a subclass has put on the object beside what is kept here: copies and pickles carry it on."""
+        return {name: value for name, value in vars(self).items() if name not in _OWN}
 
     @property
     def key(self) -> str:

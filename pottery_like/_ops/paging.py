@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from pottery_like._core.lua import CHUNK
@@ -10,7 +10,7 @@ from pottery_like._core.op import Op, Page, Paging
 from pottery_like._core.scan import DOUBTS, Seen
 from pottery_like.exceptions import DecodeError
 
-Builder = Callable[[Any, "list[int] | None"], list[Any]]
+Builder = Callable[[Any, "list[int] | None"], Iterable[Any]]
 
 
 def scan(key: bytes, command: str, split: Callable[[Any], Sequence[bytes]], build: Builder) -> Paging:
@@ -24,8 +24,10 @@ def scan(key: bytes, command: str, split: Callable[[Any], Sequence[bytes]], buil
     seen = Seen()
     cursor, done = 0, False
     held: list[tuple[Any, Sequence[bytes]]] = []
+    before = 0
     while not done:
-        before = cursor
+        if not held:
+            before = cursor
         cursor, page = yield Op(command, (key,), (cursor, b"COUNT", CHUNK), _scanned, True)
         done = cursor == 0
         held.append((page, split(page)))
@@ -43,8 +45,7 @@ def scan(key: bytes, command: str, split: Callable[[Any], Sequence[bytes]], buil
             except DecodeError as error:
                 error.locate(command, key)
                 raise
-            if items:
-                yield Page(items)
+            yield Page(items)
         held.clear()
         seen.forget(before, cursor)
 

@@ -13,7 +13,7 @@ from pottery_like._core.lua import CHUNK
 from pottery_like._core.op import Argument, Batch, Done, Op, Page, Paging, Program, Task, ok
 from pottery_like._ops.common import KeyOps, chunks, count, in_batches, truth
 from pottery_like.codecs import Codec, JSONCodec
-from pottery_like.exceptions import PotteryError
+from pottery_like.exceptions import DecodeError, PotteryError
 
 T = TypeVar("T")
 
@@ -305,7 +305,11 @@ class SequenceOps(KeyOps, Generic[T]):
 
     def decode(self, raw: bytes) -> T:
         """Return the element of its bytes."""
-        return self.values.decode(raw)
+        try:
+            return self.values.decode(raw)
+        except DecodeError as error:
+            error.locate("edit", self.key)
+            raise
 
     def swap(self, place: Any, old: bytes, value: T) -> Op[bool]:
         """Replace an element whose bytes are still ``old``; whether they were: one script."""

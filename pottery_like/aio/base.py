@@ -85,7 +85,11 @@ class AIOContainer(Handle[OpsT], Generic[OpsT]):
     async def _filled(self) -> Self:
         program, self._filling = self._filling, None
         if program is not None:
-            await self._drive(program)
+            try:
+                await self._drive(program)
+            except BaseException:
+                self._filling = _failed(self._key)
+                raise
         return self
 
     def __await__(self) -> Generator[Any, None, Self]:
@@ -138,6 +142,7 @@ class AIOContainer(Handle[OpsT], Generic[OpsT]):
         key = random_sibling(self._ops.key, purpose).decode()
         other._attach(self._source, key, self._codec, **{**self._extra, **extra})
         other._anonymous = True
+        vars(other).update(self._attributes())
         return other._owned_through(self._runner)
 
     def _owned_through(self, runner: Runner) -> Self:
@@ -163,7 +168,13 @@ class AIOContainer(Handle[OpsT], Generic[OpsT]):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle a reference: the key, the codec, and the client's arguments (its password included)."""
-        return _revived, (type(self), servers.portable(self._source), self._key, self._codec, self._extra)
+        arguments = type(self), servers.portable(self._source), self._key, self._codec, self._extra
+        return _revived, arguments, self._attributes()
+
+
+def _failed(key: str) -> Program[None]:
+    raise RuntimeError(f"filling {key!r} failed before; make the container anew")
+    yield
 
 
 def _revived(

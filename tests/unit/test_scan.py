@@ -10,7 +10,7 @@ import pytest
 import redis as redispy
 
 from pottery_like import RedisDict
-from pottery_like._core.scan import WINDOW, Seen
+from pottery_like._core.scan import ALWAYS, WINDOW, Seen
 from tests.support.servers import programs, standalone
 
 
@@ -20,13 +20,17 @@ def test_seen_finds_repetitions() -> None:
     assert seen.fresh([b"b", b"c"]) == [1]
     seen.remember([b"d"])
     assert seen.fresh([b"d", b"e"]) == [1]
+    assert seen.fresh([b"f", b"g"]) is None
+    seen.remember([b"%d" % index for index in range(ALWAYS)])
+    assert not seen.small()
+    assert seen.fresh([b"f", b"7", b"h"]) == [2]
 
 
 def test_short_cursors_are_doubtful() -> None:
     seen = Seen()
     assert not seen.doubtful(0b100000)
-    assert not seen.doubtful(0b001000)
-    assert seen.doubtful(0b000100)
+    assert not seen.doubtful(0b010000)
+    assert seen.doubtful(0b001000)
     assert seen.doubtful(0)
 
 
