@@ -11,7 +11,7 @@ import threading
 import time
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, TextIO
 
 import redis
 import redis.asyncio
@@ -27,7 +27,7 @@ STOP_SECONDS = 30.0
 # closes, it stops the server, waits while that saves its data, and removes the socket's directory.
 _WATCHER = """
 exec 3<&0
-"$@" >"$WATCHED/server.log" 2>&1 </dev/null 3<&- &
+"$@" </dev/null 3<&- &
 server=$!
 (read line <&3; kill -TERM $server) 2>/dev/null &
 reader=$!
@@ -77,27 +77,31 @@ class EmbeddedServer:
                 shutil.rmtree(self._directory, ignore_errors=True)
                 raise
             options |= {"dir": os.path.abspath(path), "appendonly": "yes"}
-        self._process = subprocess.Popen(
-            [
-                "sh",
-                "-c",
-                _WATCHER,
-                "sh",
-                program,
-                *(word for name, value in options.items() for word in (f"--{name}", value)),
-            ],
-            stdin=subprocess.PIPE,
-            env={**os.environ, "WATCHED": self._directory},
-            pass_fds=() if lock is None else (lock,),
-            start_new_session=True,
-        )
-        if lock is not None:
-            # The server holds the lock now, for as long as it may write.
-            os.close(lock)
-        _running.add(self)
-        self._wait()
+        # Open here, what the server said of its failure can still be read when its directory is gone.
+        with open(os.path.join(self._directory, "server.log"), "w+", errors="replace") as log:
+            self._process = subprocess.Popen(
+                [
+                    "sh",
+                    "-c",
+                    _WATCHER,
+                    "sh",
+                    program,
+                    *(word for name, value in options.items() for word in (f"--{name}", value)),
+                ],
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                env={**os.environ, "WATCHED": self._directory},
+                pass_fds=() if lock is None else (lock,),
+                start_new_session=True,
+            )
+            if lock is not None:
+                # The server holds the lock now, for as long as it may write.
+                os.close(lock)
+            _running.add(self)
+            self._wait(log)
 
-    def _wait(self) -> None:
+    def _wait(self, log: TextIO) -> None:
         deadline = time.monotonic() + START_SECONDS
         with self.client(socket_timeout=START_SECONDS) as client:
             while True:
@@ -109,7 +113,9 @@ class EmbeddedServer:
                         time.sleep(0.005)
                         continue
                     self.close()
-                    raise ServerNotFoundError(message="the embedded server did not start") from None
+                    log.seek(0)
+                    said = "".join(log.readlines()[-5:]).rstrip()
+                    raise ServerNotFoundError(message=f"the embedded server did not start; it said:\n{said}") from None
 
     def client(self, **options: Any) -> redis.Redis:
         """Return a new ``redis.Redis`` on this server.

@@ -19,6 +19,7 @@ from redis.exceptions import (
     BusyLoadingError,
     ClusterDownError,
     ConnectionError,
+    DataError,
     MaxConnectionsError,
     MovedError,
     NoScriptError,
@@ -118,7 +119,7 @@ def give_up(client: Any, op: Op[Any], error: Exception) -> NoReturn:
     """Raise the exception for operations sent together, which are never sent again: some may have run."""
     if isinstance(error, Unsent):
         raise error.cause
-    if isinstance(error, AuthenticationError | BusyLoadingError):
+    if isinstance(error, AuthenticationError | BusyLoadingError | DataError):
         raise error
     raise _lost(client, op, error) from error
 
@@ -222,7 +223,8 @@ class Recovery:
             refuse(self._client, self._op, error)
         if isinstance(error, Unsent):
             return self._unsent(error.cause)
-        if isinstance(error, AuthenticationError):
+        if isinstance(error, AuthenticationError | DataError):
+            # Refused before anything was sent; the latter are words that are no bytes, from a codec.
             raise error
         if isinstance(error, BusyLoadingError) or isinstance(error.__context__, ReadOnlyError):
             # A Sentinel connection turns the reply READONLY into a ConnectionError that keeps it as its context.

@@ -7,11 +7,13 @@ import copy
 import os
 import pickle
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 import redis.connection
 from redis.cache import CacheConfig
+from redis.exceptions import DataError
 
 import pottery_like
 from pottery_like import AIORedisDict, DecodeError, JSONCodec, RedisCounter, RedisDict, RedisList, RedisSet
@@ -184,3 +186,30 @@ def test_a_forked_child_closes_only_its_own_files() -> None:
                 os._exit(status)
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
         assert server.client().ping()
+
+
+def test_why_an_embedded_server_does_not_start(tmp_path: Path) -> None:
+    with pottery_like.embedded(tmp_path) as server:
+        server.client().set("a", 1)
+    for file in tmp_path.rglob("*.aof"):
+        file.write_bytes(b"garbage" * 100)
+    with pytest.raises(pottery_like.ServerNotFoundError, match=r"(?s)did not start.*(AOF|append only)"):
+        pottery_like.embedded(tmp_path)
+
+
+class NoCodec:
+    """Encodes into what can't be sent."""
+
+    def encode(self, value: Any, /) -> Any:
+        return None
+
+    def decode(self, raw: bytes, /) -> Any:
+        return raw
+
+
+def test_a_codec_that_returns_no_bytes_is_no_lost_reply(make: Maker) -> None:
+    container = make("RedisList", codec=NoCodec())
+    for n in (1, 3000):
+        with pytest.raises(DataError):
+            container.extend(range(n))
+    assert len(container) == 0
