@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Iterable
 from types import TracebackType
@@ -16,6 +17,8 @@ from pottery_like._ops.lock_handle import AUTO_RELEASE_TIME, NUM_EXTENSIONS, Loc
 from pottery_like.exceptions import ExtendUnlockedLock, QuorumNotAchieved, ReleaseUnlockedLock, TooManyExtensions
 
 T = TypeVar("T")
+
+_log = logging.getLogger("pottery_like")
 
 
 def _alive(thread: threading.Thread) -> bool:
@@ -97,9 +100,7 @@ class Redlock(LockHandle):
     def _owner(self) -> threading.Thread:
         return threading.current_thread()
 
-    def acquire(
-        self, blocking: bool = True, timeout: float = -1, *, raise_on_redis_errors: bool | None = None
-    ) -> bool:
+    def acquire(self, blocking: bool = True, timeout: float = -1, *, raise_on_redis_errors: bool | None = None) -> bool:
         """Acquire the lock; return whether it was acquired.  1 round trip to each master, if nobody has it.
 
         Waiting takes no further exchanges: who releases the lock hands it to the first in the line.  A waiter looks
@@ -113,7 +114,9 @@ class Redlock(LockHandle):
         """
         return self._acquired(wait_of(blocking, timeout), raise_on_redis_errors) is not None
 
-    def _acquired(self, wait: float | None, raise_on_redis_errors: bool | None, *, entered: bool = False) -> Hold | None:
+    def _acquired(
+        self, wait: float | None, raise_on_redis_errors: bool | None, *, entered: bool = False
+    ) -> Hold | None:
         owner = self._owner()
         if self._reentered():
             return self._holds.own(owner)
@@ -129,7 +132,10 @@ class Redlock(LockHandle):
     def _tell(self) -> None:
         self.lost_event.set()
         if self._on_lost is not None:
-            self._on_lost(self)
+            try:
+                self._on_lost(self)
+            except Exception:  # the thread must go on renewing the others
+                _log.exception("on_lost of %r failed", self)
 
     def release(self, *, raise_on_redis_errors: bool | None = None) -> None:
         """Release the lock.  1 round trip to each master.

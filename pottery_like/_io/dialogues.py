@@ -100,7 +100,7 @@ class Renewer:
         while True:
             with self._changed:
                 if not self._due:
-                    if idle:
+                    if idle and self._retired():
                         self._thread = None
                         return
                     idle = not self._changed.wait(5)
@@ -116,6 +116,10 @@ class Renewer:
                     if self._due[hold] - now() <= locking.lease / 8
                 }  # fmt: skip
             self._renew(batch)
+
+    def _retired(self) -> bool:
+        with _guard:
+            return _renewers.pop(self._ways, None) is not None or True
 
     def _renew(self, batch: dict[Hold, Locking]) -> None:
         started = now()

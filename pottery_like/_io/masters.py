@@ -16,21 +16,10 @@ from redis.exceptions import NoScriptError, RedisError, ResponseError
 from redis.retry import Retry
 
 from pottery_like._core.op import Op
-from pottery_like._core.quorum import Repeated, Spread, majority
-from pottery_like._io.servers import connection_arguments
+from pottery_like._core.quorum import Repeated, Spread
+from pottery_like._io.routes import Route, planned, refusal
 from pottery_like._io.sync import Runner
-from pottery_like._io.wire import POOL_ARGUMENTS, decoded, lost_reply, refuse
-
-COOL_OFF = 1.0
-"""Seconds for which a master that was silent is passed over, while enough others answer; twice as long each time."""
-LONGEST_COOL_OFF = 30.0
-
-try:
-    from redis.maint_notifications import MaintNotificationsConfig
-except ImportError:
-    _QUIET: dict[str, Any] = {}
-else:
-    _QUIET = {"maint_notifications_config": MaintNotificationsConfig(enabled=False)}
+from pottery_like._io.wire import POOL_ARGUMENTS, decoded, lost_reply
 
 SLACK = 0.05
 """Seconds by which an exchange may exceed its time."""
@@ -38,44 +27,22 @@ SLACK = 0.05
 _PLAIN = (redis.Connection, redis.SSLConnection, redis.UnixDomainSocketConnection)
 
 
-class Lane:
+class Lane(Route):
     """The way to one master: connections that give up after ``timeout`` seconds, and are not tried again and again.
 
     :param client: the user's client.  Its pool is used where its connections can't be had otherwise (Sentinel's).
     """
 
     def __init__(self, client: Redis, timeout: float) -> None:
-        self.client = client
-        pool = client.connection_pool
-        self.kwargs = connection_arguments(client)
-        self.kind = pool.connection_class
-        own = self.kwargs.get("socket_timeout")
-        self.timeout = timeout if own is None else min(timeout, own)
-        self.plain = self.kind in _PLAIN
-        self.pool = pool if not self.plain else ConnectionPool(self.kind, **self.arguments(self.timeout))
+        super().__init__(client, timeout, _PLAIN, Retry(NoBackoff(), 0))
+        self._own = ConnectionPool(self.kind, **self.arguments()) if self.plain else None
         self._idle: list[Any] = []
         self._process = os.getpid()
-        self._down_until = 0.0
-        self._silences = 0
-
-    def arguments(self, timeout: float) -> dict[str, Any]:
-        """Return the arguments of a connection that gives up after ``timeout`` seconds."""
-        changed = {"socket_timeout": timeout, "retry": Retry(NoBackoff(), 0)}
-        if "path" not in self.kwargs:
-            changed["socket_connect_timeout"] = timeout
-        return {**self.kwargs, **changed}
 
     @property
-    def identity(self) -> Any:
-        """What tells this master from others; equal for two clients of one server."""
-        named = ("host", "port", "path", "username", "password", "ssl_certfile")
-        values = tuple(self.kwargs.get(name) for name in named)
-        return (self.kind, values) if self.plain else id(self.pool)
-
-    @property
-    def up(self) -> bool:
-        """Whether the master isn't known to be silent."""
-        return time.monotonic() >= self._down_until
+    def pool(self) -> ConnectionPool:
+        """Where connections come from."""
+        return self._own or self.client.connection_pool
 
     def connection(self) -> Any:
         """Return a connection; give it back by :meth:`give_back`."""
@@ -102,33 +69,12 @@ class Lane:
         while self._idle:
             self.pool.release(self._idle.pop())
 
-    def listener(self) -> Any:
-        """Return a connection of its own, not yet connected, for listening."""
-        if not self.plain:
-            return self.pool.make_connection()
-        # Messages then come as plain replies, whatever protocol the client speaks.
-        arguments = {**self.arguments(self.timeout), "protocol": 2}
-        arguments.pop("maint_notifications_config", None)
-        return self.kind(**arguments, **_QUIET)
-
-    def answered(self) -> None:
-        """Note that the master speaks."""
-        self._silences = 0
-
-    def silent(self) -> None:
-        """Note that the master did not speak in time."""
-        self._down_until = time.monotonic() + min(LONGEST_COOL_OFF, COOL_OFF * 2.0**self._silences)
-        self._silences += 1
-
 
 class Detour:
     """The way to a master that is a cluster: one operation after the other, with its redirections.
 
     :param client: the user's client.
     """
-
-    up = True
-    plain = False
 
     def __init__(self, client: RedisCluster) -> None:
         self.client = client
@@ -149,26 +95,28 @@ class Detour:
 
 Way = Lane | Detour
 
-_lanes: weakref.WeakKeyDictionary[Any, dict[float, Way]] = weakref.WeakKeyDictionary()
+_lanes: weakref.WeakKeyDictionary[Redis, dict[float, Lane]] = weakref.WeakKeyDictionary()
 _guard = threading.Lock()
 
 
 def way(client: Redis | RedisCluster, timeout: float) -> Way:
     """Return the way to a master, the same one for everybody who uses the client."""
-    owner: Any = client if isinstance(client, RedisCluster) else client.connection_pool
+    if isinstance(client, RedisCluster):
+        return Detour(client)
     with _guard:
-        ways = _lanes.setdefault(owner, {})
-        if timeout not in ways:
-            ways[timeout] = Detour(client) if isinstance(client, RedisCluster) else Lane(client, timeout)
-        return ways[timeout]
+        lanes = _lanes.setdefault(client, {})
+        if timeout not in lanes:
+            lanes[timeout] = Lane(client, timeout)
+        return lanes[timeout]
 
 
-def refusal(client: Any, op: Op[Any], error: ResponseError) -> Exception:
-    """Return the library's exception for an error reply."""
-    try:
-        refuse(client, op, error)
-    except Exception as raised:
-        return raised
+def _renew() -> None:
+    global _guard
+    _guard = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew)
 
 
 def spread(ways: Sequence[Way], step: Spread) -> list[Any]:
@@ -177,20 +125,12 @@ def spread(ways: Sequence[Way], step: Spread) -> list[Any]:
     if len(ways) == 1 and isinstance(ways[0], Lane):
         _alone(ways[0], step, results)
         return results
-    groups: dict[int, tuple[Way, list[int]]] = {}
-    for index, each in enumerate(ways):
-        groups.setdefault(id(each), (each, []))[1].append(index)
-    passable = [each for each, _ in groups.values() if each.up]
-    choosy = majority(len(groups)) <= len(passable) < len(groups)
     exchanges = []
     try:
-        for each, indexes in groups.values():
+        for each, indexes in planned(ways, results):
             if isinstance(each, Detour):
                 for index in indexes:
                     results[index] = each.run(step.ops[index], step.again()[index])
-            elif choosy and not each.up:
-                for index in indexes:
-                    results[index] = redis.TimeoutError("this master was silent just now")
             else:
                 exchange = _Exchange(each, indexes, results)
                 exchanges.append(exchange)
@@ -321,6 +261,3 @@ class _Exchange:
         if self._due:
             connection.disconnect()
         self._lane.give_back(connection)
-
-
-__all__ = ["Detour", "Lane", "Way", "refusal", "spread", "way"]

@@ -120,10 +120,16 @@ def aio_client(source: Any) -> redis.asyncio.Redis | redis.asyncio.RedisCluster:
     if isinstance(source, AIO):
         return source
     url = source or default_url()
+    return aio_shared(url, lambda: redis.asyncio.Redis.from_url(url, socket_timeout=TIMEOUT))
+
+
+def aio_shared(name: str, make: Callable[[], redis.asyncio.Redis]) -> redis.asyncio.Redis:
+    """Return the running event loop's one client of this name, made when it is first asked for."""
     # An asyncio connection belongs to the event loop that opened it.
     clients = _loops.setdefault(asyncio.get_running_loop(), {})
-    client: redis.asyncio.Redis = clients.get(url) or redis.asyncio.Redis.from_url(url, socket_timeout=TIMEOUT)
-    clients[url] = client
+    if name not in clients:
+        clients[name] = make()
+    client: redis.asyncio.Redis = clients[name]
     return client
 
 

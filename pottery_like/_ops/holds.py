@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 
@@ -14,8 +15,12 @@ def now() -> float:
     return _clock()
 
 
-_boot = getattr(time, "CLOCK_BOOTTIME", None)
-_clock: Callable[[], float] = time.monotonic if _boot is None else lambda: time.clock_gettime(_boot)
+def _best() -> Callable[[], float]:
+    boot = getattr(time, "CLOCK_BOOTTIME", None)
+    return time.monotonic if boot is None else partial(time.clock_gettime, boot)
+
+
+_clock = _best()
 
 
 @dataclass(eq=False, slots=True)

@@ -79,7 +79,10 @@ def by_hand(ports: list[int]) -> Callable[[], None]:
         client.script_load(RELEASE)
     if len(clients) == 1:
         client, script = clients[0], clients[0].register_script(RELEASE)
-        return lambda: (client.set("by hand", "token", nx=True, px=10000), client.evalsha(script.sha, 1, "by hand", "token"))[0]
+        return lambda: (
+            client.set("by hand", "token", nx=True, px=10000),
+            client.evalsha(script.sha, 1, "by hand", "token"),
+        )[0]
     sha = clients[0].script_load(RELEASE)
     pools = [client.connection_pool for client in clients]
 
@@ -155,8 +158,8 @@ def hand_over(make: Make, ports: list[int], rounds: int) -> float:
     return statistics.median(times) * 1000
 
 
-def _worker(make: Make, ports: list[int], key: str, barrier: Any, counter: Any, total: int, results: Any) -> None:
-    lock = make(key, ports)
+def _worker(make: Make, ports: list[int], key: str, shared: tuple[Any, Any, int, Any]) -> None:
+    lock, (barrier, counter, total, results) = make(key, ports), shared
     own, longest = 0, 0.0
     barrier.wait()
     while True:
@@ -179,9 +182,9 @@ def crowd(make: Make, ports: list[int], sections: int, processes: int = 8) -> No
     key = uuid.uuid4().hex
     counter, results = multiprocessing.Value("i", 0, lock=False), multiprocessing.Queue()
     barrier = multiprocessing.Barrier(processes + 1)
+    shared = barrier, counter, sections, results
     workers = [
-        multiprocessing.Process(target=_worker, args=(make, ports, key, barrier, counter, sections, results), daemon=True)
-        for _ in range(processes)
+        multiprocessing.Process(target=_worker, args=(make, ports, key, shared), daemon=True) for _ in range(processes)
     ]
     for worker in workers:
         worker.start()
@@ -197,9 +200,10 @@ def crowd(make: Make, ports: list[int], sections: int, processes: int = 8) -> No
     calls = {name: stat["calls"] - before.get(name, {"calls": 0})["calls"] for name, stat in after.items()}
     sent = sum(count for name, count in calls.items() if name in ("cmdstat_evalsha", "cmdstat_eval"))
     counts = sorted(own for own, _ in shares)
+    longest = max(wait for _, wait in shares) * 1000
+    print(f"{took:6.2f} s, longest wait {longest:5.0f} ms, {counts[0]:3}-{counts[-1]:3} sections each, ", end="")
     print(
-        f"{took:6.2f} s, longest wait {max(wait for _, wait in shares) * 1000:5.0f} ms, {counts[0]}-{counts[-1]} sections each, "
-        f"{sum(calls.values()) / sections:.1f} commands per section, counting those inside scripts ({sent / sections:.1f} scripts)"
+        f"{sum(calls.values()) / sections:4.1f} commands per section with those in scripts ({sent / sections:.1f} scripts)"
     )
 
 
