@@ -13,7 +13,7 @@ from typing import Any
 
 from redis.exceptions import RedisError
 
-from pottery_like._io.aio_masters import Lane, Way
+from pottery_like._io.aio_masters import Way
 
 IDLE = 1.0
 """Seconds after which an event loop without waiters stops listening: it may be about to end."""
@@ -50,7 +50,7 @@ class Hub:
         self._boxes.setdefault(token, _Box())
         return tuple(
             [
-                self.channel if isinstance(each, Lane) and await self._hears(each, connect=connect) else ""
+                self.channel if await self._hears(each, connect=connect) else ""
                 for each in ways
             ]
         )
@@ -85,20 +85,23 @@ class Hub:
                 task.cancel()
             self._tasks.clear()
 
-    async def _hears(self, lane: Lane, *, connect: bool) -> bool:
-        identity = lane.identity
+    async def _hears(self, way: Way, *, connect: bool) -> bool:
+        try:
+            identity = way.identity
+        except (RedisError, OSError):
+            return False
         if identity in self._tasks:
             return True
-        if not connect or not lane.up:
+        if not connect or not way.up or identity is None:
             return False
         async with self._connecting.setdefault(identity, asyncio.Lock()):
             if identity in self._tasks:
                 return True
-            connection = lane.listener()
+            connection = way.listener()
             try:
                 await connection.connect()
                 await connection.send_command("SUBSCRIBE", self.channel)
-                await connection.read_response(disable_decoding=True, timeout=lane.timeout)
+                await connection.read_response(disable_decoding=True, timeout=way.timeout)
             except (RedisError, OSError):
                 await connection.disconnect(nowait=True)
                 return False

@@ -14,10 +14,11 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 
+from pottery_like._core.keys import slot
 from pottery_like._core.op import Op
 from pottery_like._core.quorum import Repeated, Spread
 from pottery_like._io.aio import Runner
-from pottery_like._io.routes import Route, planned, refusal
+from pottery_like._io.routes import Route, listening, planned, refusal
 from pottery_like._io.wire import POOL_ARGUMENTS, decoded, lost_reply
 
 if sys.version_info >= (3, 11):
@@ -57,11 +58,31 @@ class Detour:
     """The way to a master that is a cluster: one operation after the other, with its redirections.
 
     :param client: the user's client.
+    :param key: the key that all operations are about.
+    :param timeout: seconds that a node may take to listen.
     """
 
-    def __init__(self, client: RedisCluster) -> None:
+    up = True
+
+    def __init__(self, client: RedisCluster, key: bytes, timeout: float) -> None:
         self.client = client
         self.runner = Runner(client)
+        self.timeout = timeout
+        self._key = key
+
+    @property
+    def identity(self) -> Any:
+        """The node that speaks about the key: only there do the scripts see who listens."""
+        try:
+            node = self.client.nodes_manager.get_node_from_slot(slot(self._key))
+        except KeyError:  # the client hasn't learnt the cluster's layout yet
+            return None
+        return node.host, node.port
+
+    def listener(self) -> Any:
+        """Return a connection of its own, not yet connected, for listening."""
+        node = self.client.nodes_manager.get_node_from_slot(slot(self._key))
+        return listening(node.connection_class, {**node.connection_kwargs, "socket_timeout": self.timeout})
 
     async def run(self, op: Op[Any], again: Op[Any]) -> Any:
         """Return an operation's result, or its exception."""
@@ -81,10 +102,10 @@ Way = Lane | Detour
 _lanes: weakref.WeakKeyDictionary[Redis, dict[float, Lane]] = weakref.WeakKeyDictionary()
 
 
-def way(client: Redis | RedisCluster, timeout: float) -> Way:
+def way(client: Redis | RedisCluster, key: bytes, timeout: float) -> Way:
     """Return the way to a master, the same one for everybody who uses the client."""
     if isinstance(client, RedisCluster):
-        return Detour(client)
+        return Detour(client, key, timeout)
     lanes = _lanes.setdefault(client, {})
     if timeout not in lanes:
         lanes[timeout] = Lane(client, timeout)

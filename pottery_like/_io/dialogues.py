@@ -33,14 +33,15 @@ class Conductor:
     """Conducts dialogues with some masters.
 
     :param masters: clients, URLs or dicts; none: the default server.
+    :param key: what the dialogues are about.
     :param lease: seconds, by which the masters' time for an answer is measured.
     """
 
-    def __init__(self, masters: tuple[Any, ...], lease: float) -> None:
+    def __init__(self, masters: tuple[Any, ...], key: bytes, lease: float) -> None:
         sources = masters or (None,)
         timeout = patience(lease, len(sources))
         self._clients = [client_of(master) for master in sources]
-        self.ways: tuple[Way, ...] = tuple(way(client, timeout) for client in self._clients)
+        self.ways: tuple[Way, ...] = tuple(way(client, key, timeout) for client in self._clients)
 
     def conduct(self, dialogue: Dialogue[T]) -> T:
         """Conduct a dialogue to its end and return its result."""

@@ -14,7 +14,7 @@ from typing import Any
 
 from redis.exceptions import RedisError
 
-from pottery_like._io.masters import Lane, Way
+from pottery_like._io.masters import Way
 
 IDLE = 30.0
 """Seconds after which a process without waiters stops listening."""
@@ -49,9 +49,7 @@ class Hub:
     def listen(self, ways: Sequence[Way], token: str, *, connect: bool) -> tuple[str, ...]:
         """Expect messages to ``token``; return the channel for each master, empty where there is none."""
         self._boxes.setdefault(token, SimpleQueue())
-        return tuple(
-            self.channel if isinstance(each, Lane) and self._hears(each, connect=connect) else "" for each in ways
-        )
+        return tuple(self.channel if self._hears(each, connect=connect) else "" for each in ways)
 
     def wait(self, token: str, seconds: float) -> str | None:
         """Wait for a message; return what it says after the token."""
@@ -68,16 +66,19 @@ class Hub:
         """Expect no more messages to ``token``."""
         self._boxes.pop(token, None)
 
-    def _hears(self, lane: Lane, *, connect: bool) -> bool:
-        identity = lane.identity
+    def _hears(self, way: Way, *, connect: bool) -> bool:
+        try:
+            identity = way.identity
+        except (RedisError, OSError):
+            return False
         if identity in self._lines:
             return True
-        if not connect or not lane.up:
+        if not connect or not way.up:
             return False
         with self._connecting:
             if identity in self._lines:
                 return True
-            connection = lane.listener()
+            connection = way.listener()
             try:
                 connection.connect()
                 connection.send_command("SUBSCRIBE", self.channel)

@@ -64,10 +64,7 @@ class Route:
         """Return a connection of its own, not yet connected, for listening."""
         if not self.plain:
             return self.client.connection_pool.make_connection()
-        # Messages then come as plain replies, whatever protocol the client speaks.
-        arguments = {**self.arguments(), "protocol": 2}
-        arguments.pop("maint_notifications_config", None)
-        return self.kind(**arguments, **_QUIET)
+        return listening(self.kind, self.arguments())
 
     @property
     def identity(self) -> Any:
@@ -91,6 +88,11 @@ class Route:
 
 
 R = TypeVar("R")
+
+
+def listening(kind: Any, arguments: dict[str, Any]) -> Any:
+    """Return a connection to listen on: messages come as plain replies, whatever protocol the client speaks."""
+    return kind(**{**arguments, "protocol": 2, **_QUIET})
 
 
 def planned(ways: Sequence[R], results: list[Any]) -> list[tuple[R, list[int]]]:

@@ -100,12 +100,13 @@ class Holds:
         return hold if hold is not None and hold.owner is owner else None
 
     def leave(self, owner: Any) -> Hold | None:
-        """Return the acquisition of the owner's innermost ``with`` block."""
+        """Return the acquisition of the owner's innermost ``with`` block, or else of the latest.
+
+        An exit stack may be closed by another thread or task than the one that filled it.
+        """
         process = os.getpid()
-        for hold in reversed(list(self._holds)):
-            if hold.entered and hold.owner is owner and hold.process == process:
-                return hold
-        return None
+        entered = [hold for hold in reversed(list(self._holds)) if hold.entered and hold.process == process]
+        return next((hold for hold in entered if hold.owner is owner), entered[0] if entered else None)
 
     def remove(self, hold: Hold) -> None:
         """Forget an acquisition."""

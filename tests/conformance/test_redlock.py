@@ -59,7 +59,11 @@ class Scene:
         self.redis.close()
 
 
-@pytest.fixture(params=SETUPS, ids=str)
+# Either protocol with each server, topology and world.
+HALF = [setup for index, setup in enumerate(SETUPS) if setup.protocol == (2 if index // 4 % 2 == index % 2 else 3)]
+
+
+@pytest.fixture(params=HALF, ids=str)
 def lock(request: pytest.FixtureRequest) -> Iterator[Scene]:
     scene = Scene(request.param)
     yield scene
@@ -169,8 +173,8 @@ def test_late_exit_hides_no_exception_and_hits_nobody(lock: Scene) -> None:
     with pytest.raises(KeyError), late:
         other.acquire()
         raise KeyError
+    other.release()
     with pytest.raises(ReleaseUnlockedLock), late:
-        other.release()
         lock.redis.delete(lock.key)
         other.acquire()
     assert other.locked() > 0
