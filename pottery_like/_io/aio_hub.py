@@ -48,12 +48,7 @@ class Hub:
     async def listen(self, ways: Sequence[Way], token: str, *, connect: bool) -> tuple[str, ...]:
         """Expect messages to ``token``; return the channel for each master, empty where there is none."""
         self._boxes.setdefault(token, _Box())
-        return tuple(
-            [
-                self.channel if await self._hears(each, connect=connect) else ""
-                for each in ways
-            ]
-        )
+        return tuple([self.channel if await self._hears(each, connect=connect) else "" for each in ways])
 
     async def wait(self, token: str, seconds: float) -> str | None:
         """Wait for a message; return what it says after the token."""

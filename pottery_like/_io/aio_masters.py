@@ -193,7 +193,9 @@ class _Exchange:
         for index in due:
             remaining = max(0.001, deadline - time.monotonic())
             try:
-                reply = await connection.read_response(disable_decoding=True, timeout=remaining)
+                reply = await connection.read_response(
+                    disable_decoding=True, timeout=remaining, disconnect_on_error=False
+                )
             except NoScriptError:
                 unknown.append(index)
             except ResponseError as error:
@@ -231,7 +233,12 @@ class _Exchange:
         try:
             while self._due:
                 try:
-                    if await connection.read_response(disable_decoding=True, timeout=self._lane.timeout) is None:
+                    if (
+                        await connection.read_response(
+                            disable_decoding=True, timeout=self._lane.timeout, disconnect_on_error=False
+                        )
+                        is None
+                    ):
                         await connection.disconnect(nowait=True)
                         break
                 except ResponseError:

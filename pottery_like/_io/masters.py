@@ -25,6 +25,9 @@ from pottery_like._io.wire import POOL_ARGUMENTS, decoded, lost_reply
 SLACK = 0.05
 """Seconds by which an exchange may exceed its time."""
 
+FRESH = 0.1
+"""Seconds for which a connection isn't looked at before it is used again: a broken one costs a repetition."""
+
 _PLAIN = (redis.Connection, redis.SSLConnection, redis.UnixDomainSocketConnection)
 
 
@@ -37,7 +40,7 @@ class Lane(Route):
     def __init__(self, client: Redis, timeout: float) -> None:
         super().__init__(client, timeout, _PLAIN, Retry(NoBackoff(), 0))
         self._own = ConnectionPool(self.kind, **self.arguments()) if self.plain else None
-        self._idle: list[Any] = []
+        self._idle: list[tuple[Any, float]] = []
         self._process = os.getpid()
 
     @property
@@ -50,25 +53,38 @@ class Lane(Route):
         if self._process != os.getpid():
             # A fork's child leaves its parent's connections alone; the pool does so by itself.
             self._process, self._idle = os.getpid(), []
+        while self._idle:
+            try:
+                connection, since = self._idle.pop()
+            except IndexError:  # another thread was faster
+                break
+            if time.monotonic() - since < FRESH or self._clean(connection):
+                return connection
+            self.pool.release(connection)
+        return self.pool.get_connection(*POOL_ARGUMENTS)
+
+    @staticmethod
+    def _clean(connection: Any) -> bool:
         try:
-            return self._idle.pop()
-        except IndexError:
-            return self.pool.get_connection(*POOL_ARGUMENTS)
+            # What can be read now is the end of the connection.
+            if not connection.can_read(0):
+                return True
+        except (RedisError, OSError):
+            pass
+        connection.disconnect()
+        return False
 
     def give_back(self, connection: Any) -> None:
-        """Take back a connection.
-
-        The pool would check each time whether the server has closed it: here a broken one costs a repetition.
-        """
+        """Take back a connection."""
         if self.plain and connection.is_connected:
-            self._idle.append(connection)
+            self._idle.append((connection, time.monotonic()))
         else:
             self.pool.release(connection)
 
     def broken(self) -> None:
         """Doubt the connections at hand: one of them was broken."""
         while self._idle:
-            self.pool.release(self._idle.pop())
+            self.pool.release(self._idle.pop()[0])
 
 
 class Detour:
@@ -238,7 +254,7 @@ class _Exchange:
             if remaining < self._lane.timeout - SLACK and not connection.can_read(max(0.0, remaining)):
                 raise redis.TimeoutError("no answer in time")
             try:
-                reply = connection.read_response(disable_decoding=True)
+                reply = connection.read_response(disable_decoding=True, disconnect_on_error=False)
             except NoScriptError:
                 unknown.append(index)
             except ResponseError as error:
@@ -272,7 +288,7 @@ class _Exchange:
             while self._due and connection.can_read(self._lane.timeout):
                 self._due.pop()
                 try:
-                    connection.read_response(disable_decoding=True)
+                    connection.read_response(disable_decoding=True, disconnect_on_error=False)
                 except ResponseError:
                     continue
         except (RedisError, OSError):
