@@ -21,6 +21,7 @@ from tests.support.locks import Actor, InBackground
 from tests.support.proxy import proxied
 from tests.support.servers import Node, programs, wait_until
 
+pytestmark = pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 WORLDS = ["sync", "aio"]
 PROGRAM = next(iter(programs().values()))
 
