@@ -203,7 +203,7 @@ def crowd(make: Make, ports: list[int], sections: int, processes: int = 8) -> No
     longest = max(wait for _, wait in shares) * 1000
     print(f"{took:6.2f} s, longest wait {longest:5.0f} ms, {counts[0]:3}-{counts[-1]:3} sections each, ", end="")
     print(
-        f"{sum(calls.values()) / sections:4.1f} commands per section with those in scripts ({sent / sections:.1f} scripts)"
+        f"{sum(calls.values()) / sections:4.1f} commands per section, {sent / sections:.1f} of them scripts"
     )
 
 

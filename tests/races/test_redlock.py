@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import multiprocessing
 import os
 import random
@@ -94,7 +95,7 @@ def _race(
 def overlaps(recorded: list[list[Interval]]) -> int:
     """Return how many pairs overlap although neither holder knew that its lease had ended."""
     intervals = sorted(interval for each in recorded for interval in each if not interval[2])
-    return sum(second[0] < first[1] for first, second in zip(intervals, intervals[1:], strict=False))
+    return sum(second[0] < first[1] for first, second in itertools.pairwise(intervals))
 
 
 def test_one_master() -> None:
