@@ -161,6 +161,7 @@ class Renewer:
                 )
         finally:
             self._task = None
+            _renewers.get(asyncio.get_running_loop(), {}).pop(self._ways, None)
 
     async def _renew(self, batch: dict[Hold, Locking]) -> None:
         started = now()
@@ -170,14 +171,15 @@ class Renewer:
         width = len(self._ways)
         for index, (hold, locking) in enumerate(batch.items()):
             renewed = locking.renewed(hold, started, replies[index * width : (index + 1) * width])
-            if hold not in self._kept or hold.released:
+            if hold not in self._kept:
                 continue
-            if not hold.lost:
+            if not hold.lost and not hold.released:
                 self._due[hold] = now() + locking.lease / (3 if renewed else 12)
                 continue
             _, lost = self._kept.pop(hold)
             del self._due[hold]
-            lost()
+            if hold.lost:
+                lost()
 
 
 _renewers: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[tuple[Way, ...], Renewer]] = (

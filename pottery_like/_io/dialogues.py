@@ -101,8 +101,10 @@ class Renewer:
         while True:
             with self._changed:
                 if not self._due:
-                    if idle and self._retired():
+                    if idle:
                         self._thread = None
+                        with _guard:
+                            _renewers.pop(self._ways, None)
                         return
                     idle = not self._changed.wait(5)
                     continue
@@ -118,10 +120,6 @@ class Renewer:
                 }  # fmt: skip
             self._renew(batch)
 
-    def _retired(self) -> bool:
-        with _guard:
-            return _renewers.pop(self._ways, None) is not None or True
-
     def _renew(self, batch: dict[Hold, Locking]) -> None:
         started = now()
         steps = [locking.renewal(hold) for hold, locking in batch.items()]
@@ -132,14 +130,15 @@ class Renewer:
         for index, (hold, locking) in enumerate(batch.items()):
             renewed = locking.renewed(hold, started, replies[index * width : (index + 1) * width])
             with self._changed:
-                if hold not in self._kept or hold.released:
+                if hold not in self._kept:
                     continue
-                if not hold.lost:
+                if not hold.lost and not hold.released:
                     self._due[hold] = now() + locking.lease / (3 if renewed else 12)
                     continue
                 _, lost = self._kept.pop(hold)
                 del self._due[hold]
-            lost()
+            if hold.lost:
+                lost()
 
 
 _renewers: dict[tuple[Way, ...], Renewer] = {}

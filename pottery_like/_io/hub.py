@@ -125,8 +125,13 @@ class Hub:
                     line.connection.disconnect()
             for line in list(self._lines.values()):
                 if line not in watched:
-                    watched[line] = line.connection._sock.fileno()
-                    selector.register(watched[line], selectors.EVENT_READ, line)
+                    try:
+                        descriptor = line.connection._sock.fileno()
+                        selector.register(descriptor, selectors.EVENT_READ, line)
+                    except (AttributeError, KeyError, ValueError, OSError):  # it has ended already
+                        self._drop(line)
+                        continue
+                    watched[line] = descriptor
                     self._hear(line, moment)
             if self._boxes:
                 self._idle_since = moment

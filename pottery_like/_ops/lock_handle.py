@@ -80,7 +80,7 @@ class LockHandle:
             raise TypeError("on_lost must be callable")
         self._sources = checked_masters(masters, clients)
         self._count = len(self._sources) or 1
-        self._ops = LockOps(key, fenced=self._count == 1)
+        self._ops = self._make_ops(key)
         self._locking = Locking(self._ops, self._sources or ("default server",), lease)
         self._holds = Holds(alive)
         self._on_lost = on_lost
@@ -91,9 +91,16 @@ class LockHandle:
         self.auto_extend = auto_extend
         self.reentrant = reentrant
 
+    def _make_ops(self, key: str) -> LockOps:
+        return LockOps(key, fenced=self._count == 1)
+
+    def _one_master(self) -> None:
+        if self._count > 1:
+            raise ValueError(f"{type(self).__name__} works on one master")
+
     @property
     def key(self) -> str:
-        """The Redis key: ``redlock:`` and the key given."""
+        """The Redis key: a prefix (``redlock:``) and the key given."""
         return self._ops.key.decode()
 
     @property

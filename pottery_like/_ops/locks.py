@@ -60,7 +60,8 @@ class Answer:
     holder: str = ""
 
 
-def _answered(reply: Any) -> Answer:
+def answered(reply: Any) -> Answer:
+    """Decode the reply to an attempt."""
     if isinstance(reply, bytes):
         return Answer(True, fence=reply.decode())
     left, holder = reply
@@ -91,7 +92,7 @@ class LockOps:
         """Take the lock, or join the line if there is a channel."""
         return Op(
             self._acquire, self._keys, (token.encode(), lease, channel.encode(), b"1" if again else b""),
-            _answered, False,
+            answered, False,
         )  # fmt: skip
 
     def release(self, token: str, entry: str) -> Op[bool]:
@@ -240,11 +241,12 @@ class _Waiter:
 
     def run(self, raising: bool) -> Dialogue[Hold | None]:
         """Try until the lock is held (or the time is over: None)."""
-        if self._waits:
-            self.expecting = True
-            self._channels = yield Listen(self.token, False, 0)
         again = False
         while True:
+            if self._waits:
+                # Each time anew: a server that was restarted, for one, has to be listened to again.
+                self.expecting = True
+                self._channels = yield Listen(self.token, False, 0)
             started = now()
             replies = yield self._attempt(again)
             again = True
@@ -290,7 +292,7 @@ class _Waiter:
 
     def _hold(self, started: float, fence: str) -> Hold:
         until = started + self._lease - drift(self._lease)
-        return Hold(self.token, self._entries(), until, int(fence) if fence else None)
+        return Hold(self.token, self._entries(), until, int(fence) if fence.isdigit() else None)
 
     def _entries(self) -> tuple[str, ...]:
         return tuple(self._ops.entry(self.token, self._milliseconds, channel) for channel in self._channels)

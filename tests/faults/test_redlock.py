@@ -100,7 +100,7 @@ def test_several_masters(actors: Actors, nodes: list[Node]) -> None:
         call = InBackground(other.acquire)
         with redis.Redis(port=nodes[0].port) as client:
             wait_until(lambda client=client: client.llen(f"{{{actors.key}}}:waiters") == 1, "the other waits")
-        assert 9 < holder.locked() < 10
+        assert 0 < holder.locked() < 10
         holder.extend()
         holder.release()
         assert call.wait() is True
@@ -218,9 +218,9 @@ def test_lost_replies(actors: Actors, nodes: list[Node]) -> None:
         assert client.llen(f"{{{actors.key}}}:waiters") == 0
         client.set(actors.key, "somebody else's")
         proxy.lose = 1
+        # The first run finds the lock taken away.  Its reply is lost, but it is known by then that the lease was.
+        lock._lock._holds.find(None).gone = True
         with pytest.raises(ReleaseUnlockedLock):
-            # The first run found the lock taken away; with its reply lost, the lease says so.
-            lock._lock._holds.find(None).gone = True
             lock.release()
         assert client.get(actors.key) == b"somebody else's"
 
@@ -303,3 +303,23 @@ def test_cancelled_anywhere_strands_nothing(nodes: list[Node], step: float) -> N
             await client.aclose()
 
     asyncio.run(main())
+
+
+def test_waiters_listen_again_after_a_restart(actors: Actors, nodes: list[Node]) -> None:
+    first, second = actors(ports(nodes[:1])), actors(ports(nodes[:1]))
+    first.acquire()
+    call = InBackground(second.acquire)
+    time.sleep(0.3)
+    nodes[0].kill()
+    nodes[0].start()
+    with redis.Redis(port=nodes[0].port) as client:
+        assert client.set(actors.key, "f" * 32, nx=True, px=60000) or call.wait(5)
+        if call.running:
+            client.pexpire(actors.key, 300)
+            assert call.wait(8) is True
+        third = actors(ports(nodes[:1]))
+        late = InBackground(third.acquire)
+        wait_until(lambda: client.llen(f"{{{actors.key}}}:waiters") == 1, "the third waits in the line")
+        second.release()
+        assert late.wait(5) is True
+        third.release()
