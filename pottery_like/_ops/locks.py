@@ -229,6 +229,7 @@ class _Waiter:
         self._count = len(locking.masters)
         self._quorum = majority(self._count)
         self._channels: tuple[str, ...] = ("",) * self._count
+        self._used: tuple[str, ...] = self._channels
         self._listened = -1.0
         self._clear = True
         self._splits = 0
@@ -288,6 +289,8 @@ class _Waiter:
             )
 
         self._clear = False
+        # Where it has once joined the line it may still stand there when nobody listens any more.
+        self._used = tuple(new or old for new, old in zip(self._channels, self._used, strict=True))
         return Spread(ops(again), ops, timeout)
 
     def _hold(self, started: float, fence: str) -> Hold:
@@ -295,7 +298,7 @@ class _Waiter:
         return Hold(self.token, self._entries(), until, int(fence) if fence.isdigit() else None)
 
     def _entries(self) -> tuple[str, ...]:
-        return tuple(self._ops.entry(self.token, self._milliseconds, channel) for channel in self._channels)
+        return tuple(self._ops.entry(self.token, self._milliseconds, channel) for channel in self._used)
 
     def _left(self) -> float:
         return LONGEST if self._deadline is None else self._deadline - now()
