@@ -75,8 +75,8 @@ class Lane(Route):
         return False
 
     def give_back(self, connection: Any) -> None:
-        """Take back a connection."""
-        if self.plain and connection.is_connected:
+        """Take back a connection that has been read to the end."""
+        if self.plain:
             self._idle.append((connection, time.monotonic()))
         else:
             self.pool.release(connection)
@@ -270,8 +270,9 @@ class _Exchange:
         self._lane.broken()
         if not isinstance(error, redis.TimeoutError):
             self._lost = due
-        self._connection.disconnect()
-        self.end()
+        connection, self._connection = self._connection, None
+        connection.disconnect()
+        self._lane.pool.release(connection)
 
     def _fail(self, indexes: list[int], error: Exception) -> None:
         for index in indexes:
@@ -292,7 +293,9 @@ class _Exchange:
                 except ResponseError:
                     continue
         except (RedisError, OSError):
-            connection.disconnect()
+            self._due = self._due or [0]
         if self._due:
             connection.disconnect()
-        self._lane.give_back(connection)
+            self._lane.pool.release(connection)
+        else:
+            self._lane.give_back(connection)
