@@ -9,7 +9,9 @@ from pottery_like.aio.hyperloglog import AIOHyperLogLog
 from pottery_like.aio.list import AIORedisList
 from pottery_like.aio.nextid import AIONextID
 from pottery_like.aio.queue import AIODelivery, AIORedisQueue
+from pottery_like.aio.redlock import AIORedlock
 from pottery_like.aio.set import AIORedisSet
+from pottery_like.aio.shared import AIORedisRWLock, AIORedisSemaphore
 from pottery_like.aio.simplequeue import AIORedisSimpleQueue
 from pottery_like.bloom import BloomFilter
 from pottery_like.codecs import Codec, DataclassCodec, JSONCodec, MsgpackCodec, PickleCodec
@@ -46,8 +48,11 @@ from pottery_like.hyperloglog import HyperLogLog
 from pottery_like.list import RedisList
 from pottery_like.nextid import NextID
 from pottery_like.queue import Delivery, RedisQueue
+from pottery_like.redlock import Redlock
 from pottery_like.set import RedisSet
+from pottery_like.shared import RedisRWLock, RedisSemaphore
 from pottery_like.simplequeue import RedisSimpleQueue
+from pottery_like.synchronize import synchronize
 from pottery_like.timer import ContextTimer
 
 __all__ = [
@@ -60,8 +65,11 @@ __all__ = [
     "AIORedisDict",
     "AIORedisList",
     "AIORedisQueue",
+    "AIORedisRWLock",
+    "AIORedisSemaphore",
     "AIORedisSet",
     "AIORedisSimpleQueue",
+    "AIORedlock",
     "BloomFilter",
     "Codec",
     "ConcurrentEditError",
@@ -98,11 +106,15 @@ __all__ = [
     "RedisDict",
     "RedisList",
     "RedisQueue",
+    "RedisRWLock",
+    "RedisSemaphore",
     "RedisSet",
     "RedisSimpleQueue",
+    "Redlock",
     "ReleaseUnlockedLock",
     "ServerNotFoundError",
     "TooManyExtensions",
     "WrongTypeError",
     "embedded",
+    "synchronize",
 ]

@@ -127,7 +127,7 @@ def sync_client(source: Any) -> redis.Redis | redis.RedisCluster:
     if isinstance(source, SYNC):
         return source
     url = source or default_url()
-    return _shared(url, lambda: redis.Redis.from_url(url, socket_timeout=TIMEOUT))
+    return shared(url, lambda: redis.Redis.from_url(url, socket_timeout=TIMEOUT))
 
 
 def aio_client(source: Any) -> redis.asyncio.Redis | redis.asyncio.RedisCluster:
@@ -135,14 +135,21 @@ def aio_client(source: Any) -> redis.asyncio.Redis | redis.asyncio.RedisCluster:
     if isinstance(source, AIO):
         return source
     url = source or default_url()
+    return aio_shared(url, lambda: redis.asyncio.Redis.from_url(url, socket_timeout=TIMEOUT))
+
+
+def aio_shared(name: str, make: Callable[[], redis.asyncio.Redis]) -> redis.asyncio.Redis:
+    """Return the running event loop's one client of this name, made when it is first asked for."""
     # An asyncio connection belongs to the event loop that opened it.
     clients = _loops.setdefault(asyncio.get_running_loop(), {})
-    client: redis.asyncio.Redis = clients.get(url) or redis.asyncio.Redis.from_url(url, socket_timeout=TIMEOUT)
-    clients[url] = client
+    if name not in clients:
+        clients[name] = make()
+    client: redis.asyncio.Redis = clients[name]
     return client
 
 
-def _shared(name: str | bytes, make: Callable[[], T]) -> T:
+def shared(name: str | bytes, make: Callable[[], T]) -> T:
+    """Return the process's one client of this name, made when it is first asked for."""
     with _lock:
         if name not in _clients:
             _clients[name] = make()
@@ -202,7 +209,7 @@ def revived(made: str | bytes) -> Any:
     """Return the URL, or the client, that :func:`portable` described; one client for all containers here."""
     if isinstance(made, str):
         return made
-    return _shared(made, lambda: _revive(made))
+    return shared(made, lambda: _revive(made))
 
 
 def _revive(made: bytes) -> Any:

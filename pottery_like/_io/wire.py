@@ -87,7 +87,8 @@ def _key(op: Op[Any]) -> str | None:
     return op.keys[0].decode(errors="replace") if op.keys else None
 
 
-def _lost(client: Any, op: Op[Any], error: Exception) -> OutcomeUnknownError:
+def lost_reply(client: Any, op: Op[Any], error: Exception) -> OutcomeUnknownError:
+    """Return the exception for an operation that was sent and not answered."""
     kind = _LateReply if isinstance(error, TimeoutError) else _NoReply
     message = f"{_shown(op)}: no reply, so it may or may not have run ({error})"
     lost: OutcomeUnknownError = kind(client, _key(op), message)
@@ -121,7 +122,7 @@ def give_up(client: Any, op: Op[Any], error: Exception) -> NoReturn:
         raise error.cause
     if isinstance(error, AuthenticationError | BusyLoadingError | DataError):
         raise error
-    raise _lost(client, op, error) from error
+    raise lost_reply(client, op, error) from error
 
 
 def decoded(client: Any, op: Op[Any], reply: Any) -> Any:
@@ -231,7 +232,7 @@ class Recovery:
             return self._once_more(error)
         if self._op.idempotent:
             return self._once_more(error, unknown=True)
-        raise _lost(self._client, self._op, error) from error
+        raise lost_reply(self._client, self._op, error) from error
 
     def _redirected(self, error: Exception) -> Attempt:
         self._redirects -= 1
@@ -257,7 +258,7 @@ class Recovery:
         self._retries -= 1
         if self._retries < 0 or time.monotonic() >= self._deadline:
             if unknown:
-                raise _lost(self._client, self._op, error) from error
+                raise lost_reply(self._client, self._op, error) from error
             raise error
         return Attempt(self._source, refresh=self._settings.cluster, pause=self._backoff() if self._tries else 0.0)
 

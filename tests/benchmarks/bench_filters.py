@@ -15,9 +15,9 @@ from typing import Any
 
 import mmh3
 import redis
-from tests.benchmarks.support import Way, circumstances, compared, geometric_mean, private_server, table
 
 import pottery_like
+from tests.benchmarks.support import Way, circumstances, compared, geometric_mean, private_server, table
 
 SIZES: list[dict[str, Any]] = [
     {"num_elements": 1000, "false_positives": 0.01},

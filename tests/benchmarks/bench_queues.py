@@ -15,10 +15,10 @@ from collections.abc import Callable
 from typing import Any
 
 import redis
-from tests.benchmarks.support import circumstances, private_server, table
 
 from pottery_like import RedisQueue, RedisSimpleQueue
 from pottery_like._core.lua import script
+from tests.benchmarks.support import circumstances, private_server, table
 
 ITEMS = 20
 ROUNDS = 150

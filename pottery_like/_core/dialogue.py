@@ -1,0 +1,109 @@
+"""Exchanges with several independent masters, and waiting for a message, as steps of a program."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from pottery_like._core.op import Op
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """Send to every master, then read from every master.
+
+    The step's result is a list with an entry for each master: the operation's result, a :class:`Repeated` one, or the
+    exception that it ended in.
+
+    :param ops: one operation for each master, in the masters' order.
+    :param again: makes what is sent instead, once, when a connection broke before the reply came.
+    :param timeout: seconds that the slowest master may take.
+    """
+
+    ops: tuple[Op[Any], ...]
+    again: Callable[[], tuple[Op[Any], ...]]
+    timeout: float
+
+
+@dataclass(frozen=True, slots=True)
+class Repeated:
+    """The result of an operation that was sent a second time: it may have run twice.
+
+    :param result: what the second run answered.
+    """
+
+    result: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Listen:
+    """Expect messages to a token, and see to it that this process listens to its masters.
+
+    The step's result is a tuple with the channel on which each master reaches the process; empty where it can't.
+
+    :param token: what the messages will begin with.
+    :param connect: set up what is missing; else only say what there is.
+    :param timeout: seconds that this may take.
+    """
+
+    token: str
+    connect: bool
+    timeout: float
+
+
+@dataclass(frozen=True, slots=True)
+class Await:
+    """Wait for a message to a token; the result is what it says after the token, or None when none came in time.
+
+    :param seconds: how long.
+    """
+
+    token: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Forget:
+    """Expect no more messages to a token."""
+
+    token: str
+
+
+Step = Spread | Listen | Await | Forget
+Dialogue = Generator[Step, Any, T]
+"""A program for several masters: yields steps, is sent their results, returns its own."""
+
+
+def drift(lease: float) -> float:
+    """Return by how many seconds the clocks may disagree about the end of a lease: 1 % and 2 ms."""
+    return lease * 0.01 + 0.002
+
+
+def patience(lease: float, masters: int) -> float:
+    """Return how many seconds a master may take to answer about a lock with this lease.
+
+    With several masters, a silent one must cost little of the lease; with one there is nobody else to ask.
+    """
+    return min(1.0, max(0.1, lease / 20)) if masters > 1 else min(5.0, max(0.1, lease / 2))
+
+
+def failures(replies: Sequence[Any]) -> list[Exception]:
+    """Return the exceptions among the masters' replies."""
+    return [reply for reply in replies if isinstance(reply, Exception)]
+
+
+def seconds(value: object, name: str) -> float:
+    """Check a duration.
+
+    :raises TypeError: not a number.
+    :raises ValueError: NaN.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(f"{name} must be a number of seconds, not {type(value).__name__}")
+    if math.isnan(value):
+        raise ValueError(f"{name} must not be NaN")
+    return value
