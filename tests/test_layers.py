@@ -77,4 +77,4 @@ def test_importing_opens_nothing_and_patches_nothing() -> None:
 
 def test_no_file_is_too_long() -> None:
     for path in [*MODULES, *Path(__file__).parent.rglob("*.py")]:
-        assert len(path.read_text().splitlines()) <= 420, path
+        assert len(path.read_text().splitlines()) <= 430, path

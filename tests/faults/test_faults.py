@@ -22,7 +22,7 @@ from tests.support.servers import Node, Setup, programs, wait_until
 
 SERVERS = sorted(programs())
 CASES = [(name, method) for name, calls in CALLS.items() for method in calls]
-TIMEOUT = 1.0
+TIMEOUT = 0.5
 
 
 @pytest.fixture(scope="module", params=SERVERS)

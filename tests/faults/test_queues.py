@@ -39,6 +39,7 @@ def node(request: pytest.FixtureRequest) -> Iterator[Node]:
 def direct(node: Node) -> Iterator[Any]:
     with redispy.Redis(port=node.port) as client:
         client.flushall()
+        wait_until(lambda: not blocked(client), "who waited in an earlier test has left")
         yield client
 
 
@@ -93,8 +94,15 @@ def blocked(client: Any) -> list[dict[str, Any]]:
     return [each for each in client.client_list() if "b" in each["flags"]]
 
 
-def wait_for_blocked(client: Any, number: int = 1) -> None:
-    wait_until(lambda: len(blocked(client)) == number, f"{number} clients wait")
+def wait_for_blocked(client: Any, number: int = 1) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+
+    def waiting_now() -> bool:
+        found[:] = blocked(client)
+        return len(found) == number
+
+    wait_until(waiting_now, f"{number} clients wait")
+    return found
 
 
 both = pytest.mark.parametrize("name", sorted(CLASSES))
@@ -110,8 +118,7 @@ def put(direct: Any, name: str, item: Any) -> None:
 def test_wait_survives_lost_connections(node: Node, direct: Any, world: str, name: str) -> None:
     getter = Getter(world, name, node.port)
     for _ in range(3):
-        wait_for_blocked(direct)
-        (waiting,) = blocked(direct)
+        (waiting,) = wait_for_blocked(direct)
         direct.client_kill_filter(_id=waiting["id"])
         wait_until(lambda: [each["id"] for each in blocked(direct)] not in ([], [waiting["id"]]), "it waits again")  # noqa: B023
     put(direct, name, "item")
@@ -183,8 +190,7 @@ def test_a_dead_connection_s_wait_takes_no_item(node: Node, direct: Any, world: 
     monkeypatch.setattr(waiting, "LONGEST", 0.5)
     with Deaf(node.port) as proxy:
         getter = Getter(world, "RedisSimpleQueue", proxy.port)
-        wait_for_blocked(direct)
-        (old,) = blocked(direct)
+        (old,) = wait_for_blocked(direct)
         proxy.cut()
         wait_until(lambda: [each["id"] for each in blocked(direct)] not in ([], [old["id"]]), "only the new one waits")
         assert len(blocked(direct)) == 1
