@@ -120,7 +120,7 @@ def test_wait_survives_lost_connections(node: Node, direct: Any, world: str, nam
     for _ in range(3):
         (waiting,) = wait_for_blocked(direct)
         direct.client_kill_filter(_id=waiting["id"])
-        wait_until(lambda: [each["id"] for each in blocked(direct)] not in ([], [waiting["id"]]), "it waits again")  # noqa: B023
+        wait_until(lambda: wait_for_blocked(direct)[0]["id"] != waiting["id"], "it waits again")  # noqa: B023
     put(direct, name, "item")
     assert getter.finish() == "item"
 
@@ -192,8 +192,10 @@ def test_a_dead_connection_s_wait_takes_no_item(node: Node, direct: Any, world: 
         getter = Getter(world, "RedisSimpleQueue", proxy.port)
         (old,) = wait_for_blocked(direct)
         proxy.cut()
-        wait_until(lambda: [each["id"] for each in blocked(direct)] not in ([], [old["id"]]), "only the new one waits")
-        assert len(blocked(direct)) == 1
+        # For a moment the server may list both.
+        wait_until(
+            lambda: not {old["id"]} & {each["id"] for each in wait_for_blocked(direct)}, "only the new one waits"
+        )
         put(direct, "RedisSimpleQueue", "item")
         assert getter.finish() == "item"
 
