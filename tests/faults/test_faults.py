@@ -211,6 +211,9 @@ def test_out_of_memory(node: Node, world: str) -> None:
 
 
 def test_read_only_replica(node: Node, world: str) -> None:
+    with redispy.Redis(port=node.port) as client:
+        # By default a master waits five seconds for further replicas.
+        client.config_set("repl-diskless-sync-delay", 0)
     replica = Node(node.program, ("--replicaof", f"127.0.0.1 {node.port}")).start()
     wait_until(lambda: b"master_link_status:up" in raw_info(replica), "the replica has caught up")
     bench, reading = Bench(node, world, None, 0), Bench(replica, world, None, 0)
