@@ -14,7 +14,6 @@ from itertools import islice, product
 from typing import Any, Generic, TypeVar
 
 from pottery_like.codecs import Codec, JSONCodec, broken, dumps, loads
-from pottery_like.exceptions import DecodeError
 
 T = TypeVar("T")
 
@@ -184,6 +183,3 @@ class Members(Generic[T]):
         pairs = zip(raws, values, strict=True)
         keys: list[Any] = [value if type(value) is str else _as_key(raw, value) for raw, value in pairs]
         return keys
-
-
-__all__ = ["DecodeError", "Members", "Values"]
