@@ -124,7 +124,8 @@ class Redlock(LockHandle):
         if hold is not None:
             hold.owner, hold.entered = owner, entered
             self._holds.add(hold)
-            self.lost_event.clear()
+            if self.lost_event.is_set():
+                self.lost_event.clear()
             if self.auto_extend:
                 renewer(self._conductor.ways).keep(hold, self._locking, self._tell)
         return hold

@@ -59,11 +59,15 @@ class Listen:
 class Await:
     """Wait for a message to a token; the result is what it says after the token, or None when none came in time.
 
+    An empty message means that some may have been lost.
+
     :param seconds: how long.
+    :param last: expect no other message after one that isn't empty.
     """
 
     token: str
     seconds: float
+    last: bool
 
 
 @dataclass(frozen=True, slots=True)

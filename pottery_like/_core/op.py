@@ -64,6 +64,11 @@ class Op(Generic[T_co]):
             return (*command.split(), *self.keys, *self.args)
         return (command, *self.keys, *self.args)
 
+    def packed(self) -> bytes:
+        """The words as they go over the connection."""
+        words = [word if isinstance(word, bytes) else str(word).encode() for word in self.argv()]
+        return b"*%d\r\n%b" % (len(words), b"".join([b"$%d\r\n%b\r\n" % (len(word), word) for word in words]))
+
     def eval_argv(self) -> tuple[Argument | str, ...]:
         """The words to send where the server may not have the script yet."""
         command = self.command
@@ -79,6 +84,22 @@ class NodeOp(Op[T_co]):
     def argv(self) -> tuple[Argument | str, ...]:
         """The words to send."""
         return (*str(self.command).split(), *self.args)
+
+
+@dataclass(frozen=True, slots=True)
+class Ready(Op[T_co]):
+    """An operation that was packed in advance, as it will have to go out fast."""
+
+    words: bytes
+
+    @classmethod
+    def of(cls, op: Op[T_co]) -> Ready[T_co]:
+        """Return the operation, packed."""
+        return cls(op.command, op.keys, op.args, op.decode, op.idempotent, op.packed())
+
+    def packed(self) -> bytes:
+        """The words as they go over the connection."""
+        return self.words
 
 
 @dataclass(frozen=True, slots=True)

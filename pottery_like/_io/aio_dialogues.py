@@ -109,7 +109,7 @@ class Conductor:
         if isinstance(step, Listen):
             return await the_hub().listen(self.ways, step.token, connect=step.connect)
         if isinstance(step, Await):
-            return await the_hub().wait(step.token, step.seconds)
+            return await the_hub().wait(step.token, step.seconds, last=step.last)
         assert isinstance(step, Forget)
         the_hub().forget(step.token)
         return None

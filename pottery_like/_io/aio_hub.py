@@ -50,8 +50,13 @@ class Hub:
         self._boxes.setdefault(token, _Box())
         return tuple([self.channel if await self._hears(each, connect=connect) else "" for each in ways])
 
-    async def wait(self, token: str, seconds: float) -> str | None:
-        """Wait for a message; return what it says after the token."""
+    async def wait(self, token: str, seconds: float, *, last: bool) -> str | None:
+        """Wait for a message; return what it says after the token.
+
+        An empty one means that messages may have been lost.
+
+        :param last: forget the token after one that isn't empty.
+        """
         box = self._boxes.get(token)
         if box is None:
             await asyncio.sleep(seconds)
@@ -65,7 +70,10 @@ class Hub:
             finally:
                 timer.cancel()
                 box.waiting = None
-        return box.messages.popleft() if box.messages else None
+        message = box.messages.popleft() if box.messages else None
+        if message and last:
+            self.forget(token)
+        return message
 
     def forget(self, token: str) -> None:
         """Expect no more messages to ``token``."""

@@ -64,7 +64,7 @@ class Conductor:
         if isinstance(step, Listen):
             return the_hub().listen(self.ways, step.token, connect=step.connect)
         if isinstance(step, Await):
-            return the_hub().wait(step.token, step.seconds)
+            return the_hub().wait(step.token, step.seconds, last=step.last)
         assert isinstance(step, Forget)
         the_hub().forget(step.token)
         return None

@@ -1,10 +1,14 @@
-"""Listening for messages to this process's waiters: one thread, and one connection to each server."""
+"""Listening for messages to this process's waiters: one connection to each server, and no thread.
+
+One of the waiting threads, the leader, reads what comes and puts it into the others' boxes.  Most often the leader is
+the only one, so that a message reaches the thread it is for without another thread in between.
+"""
 
 from __future__ import annotations
 
 import os
-import selectors
 import socket
+import ssl
 import threading
 import time
 import uuid
@@ -14,12 +18,14 @@ from typing import Any
 
 from redis.exceptions import RedisError
 
-from pottery_like._io.lanes import Way
+from pottery_like._io.lanes import Way, readable
 
-IDLE = 30.0
-"""Seconds after which a process without waiters stops listening."""
 SILENCE = 5.0
 """Seconds after which a connection that brings nothing is asked for a sign of life."""
+SLICE = 1.0
+"""Seconds after which the leader looks after the connections, whether something came or not."""
+NESTED = 0.05
+"""Seconds that a signal handler waits which interrupted the leader."""
 
 
 class _Line:
@@ -27,9 +33,50 @@ class _Line:
 
     def __init__(self, identity: Any, connection: Any) -> None:
         self.identity = identity
-        self.connection = connection
         self.heard = time.monotonic()
-        self.asked = False
+        self.asked = 0.0
+        self._connection = connection
+        self._socket: socket.socket = connection._sock
+        self._socket.setblocking(False)
+        self.file = self._socket.fileno()
+        self._rest = b""
+
+    def read(self) -> list[str]:
+        """Return the messages that have come.
+
+        A message is a token, a blank and a text.  Nothing else in a server's replies to a subscriber has a blank, so
+        they are found without parsing these: that is most of the time from a message's coming to its waiter's waking.
+
+        :raises OSError: the connection has ended.
+        """
+        try:
+            data = self._socket.recv(65536)
+            while isinstance(self._socket, ssl.SSLSocket) and self._socket.pending():
+                data += self._socket.recv(65536)
+        except (BlockingIOError, ssl.SSLWantReadError):
+            return []
+        if not data:
+            raise ConnectionResetError
+        self.heard, self.asked = time.monotonic(), 0.0
+        *words, self._rest = (self._rest + data).split(b"\r\n")
+        return [word.decode() for word in words if b" " in word]
+
+    def ask(self) -> None:
+        """Ask for a sign of life.
+
+        :raises OSError: the connection has ended.
+        """
+        self._socket.sendall(b"PING\r\n")
+
+    def close(self) -> None:
+        """Listen no more."""
+        self._connection.disconnect()
+
+
+class _Box(SimpleQueue[str | None]):
+    """The messages to one waiter.  None among them: it might lead."""
+
+    thread = 0
 
 
 class Hub:
@@ -37,30 +84,58 @@ class Hub:
 
     def __init__(self) -> None:
         self.channel = f"pottery_like:wake:{uuid.uuid4().hex}"
-        self._boxes: dict[str, SimpleQueue[str]] = {}
+        self._boxes: dict[str, _Box] = {}
         self._lines: dict[Any, _Line] = {}
-        self._lock = threading.Lock()
         self._connecting = threading.Lock()
-        self._thread: threading.Thread | None = None
-        self._selector: selectors.BaseSelector | None = None
-        self._waker: socket.socket | None = None
-        self._idle_since = 0.0
+        self._waiting: dict[str, _Box] = {}
+        # At most one entry: who leads.  A dict, as setdefault can't be interrupted halfway.
+        self._leader: dict[str, _Box] = {}
+        self._waker: tuple[socket.socket, socket.socket] | None = None
 
     def listen(self, ways: Sequence[Way], token: str, *, connect: bool) -> tuple[str, ...]:
         """Expect messages to ``token``; return the channel for each master, empty where there is none."""
-        self._boxes.setdefault(token, SimpleQueue())
-        return tuple(self.channel if self._hears(each, connect=connect) else "" for each in ways)
+        if token not in self._boxes:
+            self._boxes[token] = _Box()
+        return tuple([self.channel if self._hears(each, connect=connect) else "" for each in ways])
 
-    def wait(self, token: str, seconds: float) -> str | None:
-        """Wait for a message; return what it says after the token."""
+    def wait(self, token: str, seconds: float, *, last: bool) -> str | None:
+        """Wait for a message; return what it says after the token.
+
+        An empty one means that messages may have been lost.
+
+        :param last: forget the token after one that isn't empty.
+        """
         box = self._boxes.get(token)
         if box is None:
             time.sleep(seconds)
             return None
+        until = time.monotonic() + seconds
+        box.thread = threading.get_ident()
+        self._waiting[token] = box
         try:
-            return box.get(timeout=seconds) if seconds > 0 else box.get_nowait()
+            while True:
+                leader = self._leader.setdefault("", box)
+                if leader is box:
+                    message = self._lead(box, until)
+                elif leader.thread == box.thread:
+                    time.sleep(min(seconds, NESTED))
+                    return None
+                else:
+                    left = until - time.monotonic()
+                    message = box.get(timeout=left) if left > 0 else box.get_nowait()
+                if message is not None:
+                    if message and last:
+                        self.forget(token)
+                    return message
         except Empty:
             return None
+        finally:
+            del self._waiting[token]
+            if self._leader.get("") is box:
+                del self._leader[""]
+            if self._waiting and not self._leader:
+                for other in list(self._waiting.values())[:1]:
+                    other.put(None)
 
     def forget(self, token: str) -> None:
         """Expect no more messages to ``token``."""
@@ -86,112 +161,71 @@ class Hub:
             except (RedisError, OSError):
                 connection.disconnect()
                 return False
-            self._add(_Line(identity, connection))
+            if self._waker is None:
+                self._waker = socket.socketpair()
+            self._lines[identity] = _Line(identity, connection)
+            self._waker[1].send(b".")
         return True
 
-    def _add(self, line: _Line) -> None:
-        with self._lock:
-            self._lines[line.identity] = line
-            if self._thread is None:
-                self._selector = selectors.DefaultSelector()
-                receiver, self._waker = socket.socketpair()
-                receiver.setblocking(False)
-                self._selector.register(receiver, selectors.EVENT_READ)
-                self._idle_since = time.monotonic()
-                self._thread = threading.Thread(target=self._work, name="pottery_like waiting", daemon=True)
-                self._thread.start()
-            if self._waker is not None:
-                self._waker.send(b".")
+    def _lead(self, box: _Box, until: float) -> str | None:
+        """Read for everybody until there is something in this box.
 
-    def _work(self) -> None:
-        selector = self._selector
-        assert selector is not None
-        watched: dict[Any, int] = {}
-        while True:
-            ready = selector.select(1.0)
-            moment = time.monotonic()
-            for key, _ in ready:
-                if key.data is None:
-                    assert isinstance(key.fileobj, socket.socket)
-                    key.fileobj.recv(4096)
+        :raises Empty: nothing came in time.
+        """
+        assert self._waker is not None
+        woken = self._waker[0].fileno()
+        moment = time.monotonic()
+        while box.empty() and moment < until:
+            files = {line.file: line for line in list(self._lines.values())}
+            for file in readable([woken, *files], min(until - moment, SLICE)):
+                if file == woken:
+                    self._waker[0].recv(4096)
                 else:
-                    self._hear(key.data, moment)
-            for line in list(self._lines.values()):
+                    self._hear(files[file])
+            moment = time.monotonic()
+            for line in files.values():
                 self._ask(line, moment)
-            for line, descriptor in list(watched.items()):
-                if self._lines.get(line.identity) is not line:
-                    selector.unregister(descriptor)
-                    del watched[line]
-                    line.connection.disconnect()
-            for line in list(self._lines.values()):
-                if line not in watched:
-                    try:
-                        descriptor = line.connection._sock.fileno()
-                        selector.register(descriptor, selectors.EVENT_READ, line)
-                    except (AttributeError, KeyError, ValueError, OSError):  # it has ended already
-                        self._drop(line)
-                        continue
-                    watched[line] = descriptor
-                    self._hear(line, moment)
-            if self._boxes:
-                self._idle_since = moment
-            if (moment - self._idle_since > IDLE or not self._lines) and self._stopped(selector):
-                return
+        return box.get_nowait()
 
-    def _hear(self, line: _Line, moment: float) -> None:
-        connection = line.connection
+    def _hear(self, line: _Line) -> None:
         try:
-            while connection.can_read(0):
-                line.heard, line.asked = moment, False
-                kind, *rest = connection.read_response(disable_decoding=True)
-                if kind == b"message":
-                    token, _, text = rest[1].decode().partition(" ")
-                    box = self._boxes.get(token)
-                    if box is not None:
-                        box.put(text)
-        except (RedisError, OSError):
+            for text in line.read():
+                token, _, message = text.partition(" ")
+                box = self._boxes.get(token)
+                if box is not None:
+                    box.put(message)
+        except OSError:
             self._drop(line)
+        except BaseException:
+            # A signal handler's exception: what was read may be lost.
+            self._drop(line)
+            raise
 
     def _ask(self, line: _Line, moment: float) -> None:
         if moment - line.heard < SILENCE:
             return
-        if line.asked and moment - line.heard > 2 * SILENCE:
-            self._drop(line)
-        elif not line.asked:
-            line.asked = True
+        if not line.asked:
+            line.asked = moment
             try:
-                line.connection.send_command("PING")
-            except (RedisError, OSError):
+                line.ask()
+            except OSError:
                 self._drop(line)
+        elif moment - line.asked > SILENCE:
+            self._drop(line)
 
     def _drop(self, line: _Line) -> None:
         self._lines.pop(line.identity, None)
+        line.close()
         # What was said meanwhile is lost: everybody looks for himself.
         for box in list(self._boxes.values()):
             box.put("")
-
-    def _stopped(self, selector: selectors.BaseSelector) -> bool:
-        with self._lock:
-            if self._boxes and self._lines:
-                return False
-            for line in self._lines.values():
-                line.connection.disconnect()
-            self._lines.clear()
-            for key in list(selector.get_map().values()):
-                if isinstance(key.fileobj, socket.socket):
-                    key.fileobj.close()
-            selector.close()
-            if self._waker is not None:
-                self._waker.close()
-            self._thread = self._selector = self._waker = None
-            return True
 
 
 hub = Hub()
 
 
 def _renew() -> None:
-    # The listening thread and its connections stayed with the parent.
+    # The waiting threads and the connections stayed with the parent.
     global hub
     hub = Hub()
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import select
 import threading
 import time
 import weakref
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import redis
@@ -29,6 +30,16 @@ FRESH = 0.1
 """Seconds for which a connection isn't looked at before it is used again: a broken one costs a repetition."""
 
 _PLAIN = (redis.Connection, redis.SSLConnection, redis.UnixDomainSocketConnection)
+
+
+def readable(files: Iterable[int], seconds: float) -> list[int]:
+    """Wait until something can be read from one of the files; return those from which it can."""
+    if hasattr(select, "poll"):
+        poll = select.poll()
+        for file in files:
+            poll.register(file, select.POLLIN)
+        return [file for file, _ in poll.poll(max(0.0, seconds) * 1000)]
+    return select.select(list(files), [], [], max(0.0, seconds))[0]
 
 
 class Lane(Route):
@@ -211,9 +222,9 @@ class _Exchange:
         connection = self._connection
         try:
             if len(self._indexes) == 1:
-                connection.send_command(*ops[self._indexes[0]].argv())
+                connection.send_packed_command((ops[self._indexes[0]].packed(),))
             else:
-                connection.send_packed_command(connection.pack_commands([ops[i].argv() for i in self._indexes]))
+                connection.send_packed_command([ops[i].packed() for i in self._indexes])
         except (RedisError, OSError) as error:
             self._break(ops, error)
 

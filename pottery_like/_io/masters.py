@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import select
 import time
 import weakref
 from collections.abc import Iterable, Sequence
@@ -17,6 +16,7 @@ from pottery_like._core.op import Op, Pause
 from pottery_like._core.quorum import Answers, Ask, Consultation
 from pottery_like._io import servers
 from pottery_like._io.health import GRACE, TIMEOUT, Health, failure
+from pottery_like._io.lanes import readable
 from pottery_like._io.sync import Client, Runner
 from pottery_like._io.wire import POOL_ARGUMENTS, decoded
 
@@ -50,15 +50,6 @@ _lines: weakref.WeakValueDictionary[tuple[int, float], _Line] = weakref.WeakValu
 def _line(client: Client, timeout: float) -> _Line:
     # A line holds its client, so no other client has this id meanwhile.
     return _lines.get((id(client), timeout)) or _lines.setdefault((id(client), timeout), _Line(client, timeout))
-
-
-def _readable(files: Iterable[int], seconds: float) -> list[int]:
-    if hasattr(select, "poll"):
-        poll = select.poll()
-        for file in files:
-            poll.register(file, select.POLLIN)
-        return [file for file, _ in poll.poll(max(0.0, seconds) * 1000)]
-    return select.select(list(files), [], [], max(0.0, seconds))[0]
 
 
 class Masters:
@@ -211,7 +202,7 @@ class _Round:
             if settled is not None and settled(self._answers.results.values()):
                 until, settled = time.monotonic() + GRACE, None
             end = min(until, *[letter.ends for letter in sent.values()])
-            ready = _readable(sent, end - time.monotonic())
+            ready = readable(sent, end - time.monotonic())
             for file in ready:
                 self._read(file)
             if not ready:

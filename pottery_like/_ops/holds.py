@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+from pottery_like._core.op import Op
+
 
 def now() -> float:
     """Return the local time in seconds, from a clock that nobody sets and that goes on while the machine sleeps."""
@@ -28,7 +30,7 @@ class Hold:
     """One acquisition.
 
     :param token: what the masters hold.
-    :param entries: its entries in the masters' lines; empty where it has none.
+    :param parting: what gives it up, on each master.
     :param until: the local time until which the lease lasts for certain.
     :param fence: the fencing token; None with several masters.
     :ivar owner: the thread or task that acquired it.
@@ -41,7 +43,7 @@ class Hold:
     """
 
     token: str
-    entries: tuple[str, ...]
+    parting: tuple[Op[bool], ...]
     until: float
     fence: int | None
     owner: Any = None

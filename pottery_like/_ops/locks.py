@@ -6,7 +6,7 @@ A token is made for each acquisition and is all that identifies it, so every scr
 from __future__ import annotations
 
 import random
-import uuid
+import secrets
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ from pottery_like._core.dialogue import (
 )
 from pottery_like._core.keys import container_key, sibling
 from pottery_like._core.lua import script
-from pottery_like._core.op import Op
+from pottery_like._core.op import Op, Ready
 from pottery_like._core.quorum import majority
 from pottery_like._ops.holds import Hold, now
 from pottery_like.exceptions import (
@@ -150,7 +150,7 @@ class Locking:
 
     def release(self, hold: Hold, *, raising: bool) -> Dialogue[None]:
         """Give up an acquisition."""
-        ops = tuple(self.ops.release(hold.token, entry) for entry in hold.entries)
+        ops = hold.parting
         sure = not hold.lost
         hold.released = True
         try:
@@ -233,7 +233,8 @@ class _Waiter:
         self._listened = -1.0
         self._clear = True
         self._splits = 0
-        self.token = uuid.uuid4().hex
+        self._parting: tuple[Op[bool], ...] | None = None
+        self.token = secrets.token_hex(16)
         self.expecting = False
 
     @property
@@ -257,6 +258,7 @@ class _Waiter:
                 hold = self._hold(started, held[0].fence)
                 if not hold.lost:
                     return hold
+            self._parting = None
             self._clear = not held and not failures(answers)
             self._locking.check(answers, raising)
             if not self._waits or self._left() <= 0:
@@ -264,9 +266,14 @@ class _Waiter:
             if (yield from self._line_up(answers)):
                 continue
             split = bool(held) and not self._decided(answers)
-            message = yield Await(self.token, self._pause(answers, len(held), split))
-            if message and self._count == 1 and now() - started <= self._lease * PROMPT:
-                return self._hold(started, message)
+            pause = self._pause(answers, len(held), split)
+            # All that can be done before the lock comes is: others are waiting behind this one.
+            self._parting = tuple(map(Ready.of, self._leaving(self._entries())))
+            message = yield Await(self.token, pause, self._count == 1)
+            if message and self._count == 1:
+                self.expecting = False
+                if now() - started <= self._lease * PROMPT:
+                    return self._hold(started, message)
             if split and message is None:
                 yield from self._unravel()
 
@@ -275,7 +282,7 @@ class _Waiter:
         if self.expecting:
             yield Forget(self.token)
         if self._waits or not self._clear:
-            yield from self._undo(self._entries())
+            yield from self._undo(self._leaving(self._entries()))
 
     def _attempt(self, again: bool) -> Spread:
         timeout = patience(self._lease, self._count)
@@ -295,7 +302,8 @@ class _Waiter:
 
     def _hold(self, started: float, fence: str) -> Hold:
         until = started + self._lease - drift(self._lease)
-        return Hold(self.token, self._entries(), until, int(fence) if fence.isdigit() else None)
+        parting = self._parting or self._leaving(self._entries())
+        return Hold(self.token, parting, until, int(fence) if fence.isdigit() else None)
 
     def _entries(self) -> tuple[str, ...]:
         return tuple(self._ops.entry(self.token, self._milliseconds, channel) for channel in self._used)
@@ -337,9 +345,12 @@ class _Waiter:
         """Where several waiters hold a part each, and nobody a quorum, let go of this one's part now and then."""
         self._splits += 1
         if self._splits % 2 == 0:
-            yield from self._undo(("",) * self._count)
-            yield Await(self.token, max(0.0, min(self._left(), random.uniform(0, 0.01) * min(self._splits, 20))))
+            yield from self._undo(self._leaving(("",) * self._count))
+            pause = max(0.0, min(self._left(), random.uniform(0, 0.01) * min(self._splits, 20)))
+            yield Await(self.token, pause, False)
 
-    def _undo(self, entries: tuple[str, ...]) -> Dialogue[None]:
-        ops = tuple(self._ops.release(self.token, entry) for entry in entries)
+    def _leaving(self, entries: tuple[str, ...]) -> tuple[Op[bool], ...]:
+        return tuple([self._ops.release(self.token, entry) for entry in entries])
+
+    def _undo(self, ops: tuple[Op[bool], ...]) -> Dialogue[None]:
         yield Spread(ops, lambda: ops, patience(self._lease, self._count))

@@ -121,7 +121,8 @@ class AIORedlock(LockHandle):
         if hold is not None:
             hold.owner, hold.entered = owner, entered
             self._holds.add(hold)
-            self.lost_event.clear()
+            if self.lost_event.is_set():
+                self.lost_event.clear()
             if self.auto_extend:
                 renewer(self._conductor.ways).keep(hold, self._locking, lambda: self._tell(hold))
         return hold
