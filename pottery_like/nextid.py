@@ -8,10 +8,10 @@ from typing import Any
 from typing_extensions import Self
 
 from pottery_like._io import servers
-from pottery_like._io.masters import Masters
+from pottery_like._io.dialogues import Conductor
 from pottery_like._io.reserved import Reserved
 from pottery_like._io.sync import Client
-from pottery_like._ops.nextid import Sequence
+from pottery_like._ops.nextid import TIMEOUT, Sequence
 
 
 class NextID(Sequence, Iterator[int]):
@@ -52,23 +52,23 @@ class NextID(Sequence, Iterator[int]):
     ) -> None:
         self._configure(key, raise_on_redis_errors, num_tries, block)
         self._sources = servers.masters(masters, Client)
-        self._made_masters: Masters | None = None
+        self._made_conductor: Conductor | None = None
         self._reserved = Reserved()
 
     @property
     def masters(self) -> frozenset[Client]:
         """The masters' clients."""
-        return frozenset(self._masters.clients)
+        return frozenset(self._conductor.clients)
 
     @property
-    def _masters(self) -> Masters:
-        if self._made_masters is None:
-            self._made_masters = Masters([servers.sync_client(source) for source in self._sources])
-        return self._made_masters
+    def _conductor(self) -> Conductor:
+        if self._made_conductor is None:
+            self._made_conductor = Conductor(self._sources, self._ops.key.encode(), TIMEOUT, patient=True)
+        return self._made_conductor
 
     def _reserve(self) -> range:
-        masters = self._masters
-        return masters.drive(self._ops.reserve(masters.clients))
+        conductor = self._conductor
+        return conductor.conduct(self._ops.reserve(conductor.clients))
 
     def __iter__(self) -> Self:
         return self
@@ -101,8 +101,8 @@ class NextID(Sequence, Iterator[int]):
         :raises QuorumNotAchieved: a master failed.  It keeps its counter, so the sequence may go on from there.
         :raises QuorumIsImpossible: too many masters failed, with ``raise_on_redis_errors``.
         """
-        masters = self._masters
-        masters.drive(self._ops.reset(masters.clients))
+        conductor = self._conductor
+        conductor.conduct(self._ops.reset(conductor.clients))
         self._reserved.replace(range(0))
 
     def __reduce__(self) -> tuple[Any, ...]:

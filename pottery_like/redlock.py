@@ -91,7 +91,7 @@ class Redlock(LockHandle):
     def _conductor(self) -> Conductor:
         conductor = self._made_conductor
         if conductor is None:
-            conductor = self._made_conductor = Conductor(self._sources, self._ops.key, self.auto_release_time)
+            conductor = self._made_conductor = Conductor(self._sources, self._ops.key, self._locking.timeout)
         return conductor
 
     def _conduct(self, dialogue: Dialogue[T]) -> T:

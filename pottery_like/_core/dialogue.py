@@ -3,30 +3,35 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Collection, Generator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from pottery_like._core.op import Op
+from pottery_like._core.op import Op, Pause
 
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Spread:
+@dataclass(slots=True)
+class Ask:
     """Send to every master, then read from every master.
 
-    The step's result is a list with an entry for each master: the operation's result, a :class:`Repeated` one, or the
-    exception that it ended in.
+    The step's result is a list with an entry for each master: the operation's result, a :class:`Repeated` one, the
+    exception that it ended in, or :data:`UNASKED`.
 
-    :param ops: one operation for each master, in the masters' order.
-    :param again: makes what is sent instead, once, when a connection broke before the reply came.
+    :param ops: one operation for each master, in the masters' order; None where there is nothing to ask.
     :param timeout: seconds that the slowest master may take.
+    :param enough: whether the results so far will do.  Then masters that were silent just now aren't asked.  None asks
+        every master.
+    :param hasty: once there is enough, wait for the others only a little longer: what happens there stays unknown.
+    :param again: makes what is sent instead, once, when a connection broke before the reply came; None sends nothing.
     """
 
-    ops: tuple[Op[Any], ...]
-    again: Callable[[], tuple[Op[Any], ...]]
+    ops: tuple[Op[Any] | None, ...]
     timeout: float
+    enough: Callable[[Collection[Any]], bool] | None = None
+    hasty: bool = False
+    again: Callable[[], tuple[Op[Any] | None, ...]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +44,14 @@ class Repeated:
     result: Any
 
 
+class _Unasked:
+    def __repr__(self) -> str:
+        return "UNASKED"
+
+
+UNASKED = _Unasked()
+
+
 @dataclass(frozen=True, slots=True)
 class Listen:
     """Expect messages to a token, and see to it that this process listens to its masters.
@@ -47,12 +60,10 @@ class Listen:
 
     :param token: what the messages will begin with.
     :param connect: set up what is missing; else only say what there is.
-    :param timeout: seconds that this may take.
     """
 
     token: str
     connect: bool
-    timeout: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +88,18 @@ class Forget:
     token: str
 
 
-Step = Spread | Listen | Await | Forget
+Step = Ask | Listen | Await | Forget | Pause
 Dialogue = Generator[Step, Any, T]
 """A program for several masters: yields steps, is sent their results, returns its own."""
+
+
+def majority(masters: int) -> int:
+    """Return how many of ``masters`` are a quorum: any two quorums share a master.
+
+    >>> [majority(n) for n in (1, 2, 3, 4, 5)]
+    [1, 2, 2, 3, 3]
+    """
+    return masters // 2 + 1
 
 
 def drift(lease: float) -> float:

@@ -64,10 +64,17 @@ class Op(Generic[T_co]):
             return (*command.split(), *self.keys, *self.args)
         return (command, *self.keys, *self.args)
 
-    def packed(self) -> bytes:
-        """The words as they go over the connection."""
-        words = [word if isinstance(word, bytes) else str(word).encode() for word in self.argv()]
-        return b"*%d\r\n%b" % (len(words), b"".join([b"$%d\r\n%b\r\n" % (len(word), word) for word in words]))
+    def packed(self, *, source: bool = False) -> bytes:
+        """The words as they go over the connection.
+
+        :param source: send a script's source instead of its hash.
+        """
+        argv = self.eval_argv() if source else self.argv()
+        parts = [b"*%d" % len(argv)]
+        for word in argv:
+            text = word if isinstance(word, bytes) else str(word).encode()
+            parts += b"$%d" % len(text), text
+        return b"\r\n".join([*parts, b""])
 
     def eval_argv(self) -> tuple[Argument | str, ...]:
         """The words to send where the server may not have the script yet."""
@@ -97,9 +104,9 @@ class Ready(Op[T_co]):
         """Return the operation, packed."""
         return cls(op.command, op.keys, op.args, op.decode, op.idempotent, op.packed())
 
-    def packed(self) -> bytes:
+    def packed(self, *, source: bool = False) -> bytes:
         """The words as they go over the connection."""
-        return self.words
+        return Op.packed(self, source=True) if source else self.words
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 
 from redis.asyncio import ConnectionPool
 from redis.asyncio.cluster import ClusterNode
+from redis.asyncio.retry import Retry
 from redis.exceptions import RedisError
 
 from pottery_like._io.wire import POOL_ARGUMENTS
@@ -15,8 +16,11 @@ Place: TypeAlias = ConnectionPool | ClusterNode
 """Where connections come from."""
 
 
-async def acquire(place: Place) -> Any:
-    """Take a connection that is open."""
+async def acquire(place: Place, never: Retry | None = None) -> Any:
+    """Take a connection that is open.
+
+    :param never: a policy to connect by, instead of the client's own with its pauses, as far as the pool allows it.
+    """
     if isinstance(place, ClusterNode):
         connection: Any = place.acquire_connection()
         try:
@@ -28,15 +32,22 @@ async def acquire(place: Place) -> Any:
             await release(place, connection)
             raise
         return connection
-    connection = await place.get_connection(*POOL_ARGUMENTS)
-    if _closed(connection):
-        # The pool looks at what the event loop has read, and the loop may not have run since the server left.
-        await connection.disconnect(nowait=True)
-        try:
+    impatient = never is not None and type(place) is ConnectionPool
+    connection = place.get_available_connection() if impatient else await place.get_connection(*POOL_ARGUMENTS)
+    usual = connection.retry
+    try:
+        if impatient:
+            connection.retry = never
+            await place.ensure_connection(connection)
+        if _closed(connection):
+            # The pool looks at what the event loop has read, and the loop may not have run since the server left.
+            await connection.disconnect(nowait=True)
             await connection.connect()
-        except BaseException:
-            await place.release(connection)
-            raise
+    except BaseException:
+        await place.release(connection)
+        raise
+    finally:
+        connection.retry = usual
     return connection
 
 

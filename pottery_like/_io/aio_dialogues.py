@@ -1,4 +1,4 @@
-"""Conducting the locks' dialogues in the asyncio world, and renewing leases in the background."""
+"""Conducting dialogues with several masters in the asyncio world, and renewing leases in the background."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ from typing import Any, TypeVar
 
 import redis.asyncio
 
-from pottery_like._core.dialogue import Await, Dialogue, Forget, Listen, Spread, Step, patience
+from pottery_like._core.dialogue import Ask, Await, Dialogue, Listen, Step
+from pottery_like._core.op import Pause
 from pottery_like._io import servers
 from pottery_like._io.aio_hub import the_hub
-from pottery_like._io.aio_lanes import Way, spread, way
+from pottery_like._io.aio_lanes import Way, exchange, way
 from pottery_like._ops.holds import Hold, now
 from pottery_like._ops.locks import Locking
+from pottery_like._ops.renewals import Renewals
 
 T = TypeVar("T")
 
@@ -52,14 +54,14 @@ class Conductor:
 
     :param masters: clients, URLs or dicts; none: the default server.
     :param key: what the dialogues are about.
-    :param lease: seconds, by which the masters' time for an answer is measured.
+    :param timeout: seconds that a master may take to answer.
+    :param patient: whether one master alone has its client's own retries and timeouts instead.
     """
 
-    def __init__(self, masters: tuple[Any, ...], key: bytes, lease: float) -> None:
-        sources = masters or (None,)
-        timeout = patience(lease, len(sources))
-        self._clients = [client_of(master) for master in sources]
-        self.ways: tuple[Way, ...] = tuple(way(client, key, timeout) for client in self._clients)
+    def __init__(self, masters: tuple[Any, ...], key: bytes, timeout: float, *, patient: bool = False) -> None:
+        self.clients = tuple(client_of(master) for master in masters or (None,))
+        patient = patient and len(self.clients) == 1
+        self.ways: tuple[Way, ...] = tuple(way(client, key, timeout, patient=patient) for client in self.clients)
 
     async def conduct(self, dialogue: Dialogue[T]) -> T:
         """Conduct a dialogue to its end and return its result."""
@@ -104,15 +106,15 @@ class Conductor:
             return
 
     async def _take(self, step: Step) -> Any:
-        if isinstance(step, Spread):
-            return await spread(self.ways, step)
-        if isinstance(step, Listen):
-            return await the_hub().listen(self.ways, step.token, connect=step.connect)
+        if isinstance(step, Ask):
+            return await exchange(self.ways, step)
         if isinstance(step, Await):
             return await the_hub().wait(step.token, step.seconds, last=step.last)
-        assert isinstance(step, Forget)
-        the_hub().forget(step.token)
-        return None
+        if isinstance(step, Listen):
+            return await the_hub().listen(self.ways, step.token, connect=step.connect)
+        if isinstance(step, Pause):
+            return await asyncio.sleep(step.seconds)
+        return the_hub().forget(step.token)
 
 
 class Renewer:
@@ -121,65 +123,39 @@ class Renewer:
     def __init__(self, ways: tuple[Way, ...]) -> None:
         self._ways = ways
         self._changed = asyncio.Event()
-        self._kept: dict[Hold, tuple[Locking, Callable[[], None]]] = {}
-        self._due: dict[Hold, float] = {}
+        self._renewals = Renewals()
         self._task: asyncio.Task[None] | None = None
 
     def keep(self, hold: Hold, locking: Locking, lost: Callable[[], None]) -> None:
         """Renew this lease until it is released; call ``lost`` if that fails."""
-        self._kept[hold] = locking, lost
-        self._due[hold] = now() + locking.lease / 3
+        self._renewals.keep(hold, locking, lost)
         self._changed.set()
         if self._task is None:
             self._task = spawn(self._work())
 
     def drop(self, hold: Hold) -> None:
         """Stop renewing."""
-        self._kept.pop(hold, None)
-        self._due.pop(hold, None)
+        self._renewals.drop(hold)
         self._changed.set()
 
     async def _work(self) -> None:
         try:
-            while self._due:
-                first = min(self._due.values())
-                if first > now():
+            while (pause := self._renewals.pause) is not None:
+                if pause:
                     self._changed.clear()
-                    timer = asyncio.get_running_loop().call_later(first - now(), self._changed.set)
+                    timer = asyncio.get_running_loop().call_later(pause, self._changed.set)
                     try:
                         await self._changed.wait()
                     finally:
                         timer.cancel()
                     continue
-                # Those due soon go along with those due now.
-                await self._renew(
-                    {
-                        hold: locking
-                        for hold, (locking, _) in self._kept.items()
-                        if self._due[hold] - now() <= locking.lease / 8
-                    }
-                )
+                started, batch = now(), self._renewals.batch()
+                replies = await exchange(self._ways * len(batch), self._renewals.ask(batch))
+                for _, lost in self._renewals.answered(batch, started, replies):
+                    lost()
         finally:
             self._task = None
             _renewers.get(asyncio.get_running_loop(), {}).pop(self._ways, None)
-
-    async def _renew(self, batch: dict[Hold, Locking]) -> None:
-        started = now()
-        ops = tuple(op for hold, locking in batch.items() for op in locking.renewal(hold).ops)
-        timeout = min(locking.lease for locking in batch.values()) / 6
-        replies = await spread(self._ways * len(batch), Spread(ops, lambda: ops, timeout))
-        width = len(self._ways)
-        for index, (hold, locking) in enumerate(batch.items()):
-            renewed = locking.renewed(hold, started, replies[index * width : (index + 1) * width])
-            if hold not in self._kept:
-                continue
-            if not hold.lost and not hold.released:
-                self._due[hold] = now() + locking.lease / (3 if renewed else 12)
-                continue
-            _, lost = self._kept.pop(hold)
-            del self._due[hold]
-            if hold.lost:
-                lost()
 
 
 _renewers: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[tuple[Way, ...], Renewer]] = (

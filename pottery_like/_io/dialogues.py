@@ -1,20 +1,23 @@
-"""Conducting the locks' dialogues in the synchronous world, and renewing leases in the background."""
+"""Conducting dialogues with several masters in the synchronous world, and renewing leases in the background."""
 
 from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 import redis
 
-from pottery_like._core.dialogue import Await, Dialogue, Forget, Listen, Spread, Step, patience
+from pottery_like._core.dialogue import Ask, Await, Dialogue, Listen, Step
+from pottery_like._core.op import Pause
 from pottery_like._io import servers
 from pottery_like._io.hub import the_hub
-from pottery_like._io.lanes import Way, spread, way
+from pottery_like._io.lanes import Way, exchange, way
 from pottery_like._ops.holds import Hold, now
 from pottery_like._ops.locks import Locking
+from pottery_like._ops.renewals import Renewals
 
 T = TypeVar("T")
 
@@ -34,14 +37,14 @@ class Conductor:
 
     :param masters: clients, URLs or dicts; none: the default server.
     :param key: what the dialogues are about.
-    :param lease: seconds, by which the masters' time for an answer is measured.
+    :param timeout: seconds that a master may take to answer.
+    :param patient: whether one master alone has its client's own retries and timeouts instead.
     """
 
-    def __init__(self, masters: tuple[Any, ...], key: bytes, lease: float) -> None:
-        sources = masters or (None,)
-        timeout = patience(lease, len(sources))
-        self._clients = [client_of(master) for master in sources]
-        self.ways: tuple[Way, ...] = tuple(way(client, key, timeout) for client in self._clients)
+    def __init__(self, masters: tuple[Any, ...], key: bytes, timeout: float, *, patient: bool = False) -> None:
+        self.clients = tuple(client_of(master) for master in masters or (None,))
+        patient = patient and len(self.clients) == 1
+        self.ways: tuple[Way, ...] = tuple(way(client, key, timeout, patient=patient) for client in self.clients)
 
     def conduct(self, dialogue: Dialogue[T]) -> T:
         """Conduct a dialogue to its end and return its result."""
@@ -59,15 +62,15 @@ class Conductor:
             return value
 
     def _take(self, step: Step) -> Any:
-        if isinstance(step, Spread):
-            return spread(self.ways, step)
-        if isinstance(step, Listen):
-            return the_hub().listen(self.ways, step.token, connect=step.connect)
+        if isinstance(step, Ask):
+            return exchange(self.ways, step)
         if isinstance(step, Await):
             return the_hub().wait(step.token, step.seconds, last=step.last)
-        assert isinstance(step, Forget)
-        the_hub().forget(step.token)
-        return None
+        if isinstance(step, Listen):
+            return the_hub().listen(self.ways, step.token, connect=step.connect)
+        if isinstance(step, Pause):
+            return time.sleep(step.seconds)
+        return the_hub().forget(step.token)
 
 
 class Renewer:
@@ -76,15 +79,13 @@ class Renewer:
     def __init__(self, ways: tuple[Way, ...]) -> None:
         self._ways = ways
         self._changed = threading.Condition()
-        self._kept: dict[Hold, tuple[Locking, Callable[[], None]]] = {}
-        self._due: dict[Hold, float] = {}
+        self._renewals = Renewals()
         self._thread: threading.Thread | None = None
 
     def keep(self, hold: Hold, locking: Locking, lost: Callable[[], None]) -> None:
         """Renew this lease until it is released; call ``lost`` if that fails."""
         with self._changed:
-            self._kept[hold] = locking, lost
-            self._due[hold] = now() + locking.lease / 3
+            self._renewals.keep(hold, locking, lost)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._work, name="pottery_like renewal", daemon=True)
                 self._thread.start()
@@ -93,51 +94,27 @@ class Renewer:
     def drop(self, hold: Hold) -> None:
         """Stop renewing."""
         with self._changed:
-            self._kept.pop(hold, None)
-            self._due.pop(hold, None)
+            self._renewals.drop(hold)
 
     def _work(self) -> None:
         idle = False
         while True:
             with self._changed:
-                if not self._due:
-                    if idle:
-                        self._thread = None
-                        with _guard:
-                            _renewers.pop(self._ways, None)
-                        return
-                    idle = not self._changed.wait(5)
+                pause = self._renewals.pause
+                if pause is None and idle:
+                    self._thread = None
+                    with _guard:
+                        _renewers.pop(self._ways, None)
+                    return
+                if pause != 0:
+                    idle = not self._changed.wait(5 if pause is None else pause) and pause is None
                     continue
-                idle = False
-                first = min(self._due.values())
-                if first > now():
-                    self._changed.wait(first - now())
-                    continue
-                # Those due soon go along with those due now.
-                batch = {
-                    hold: locking for hold, (locking, _) in self._kept.items()
-                    if self._due[hold] - now() <= locking.lease / 8
-                }  # fmt: skip
-            self._renew(batch)
-
-    def _renew(self, batch: dict[Hold, Locking]) -> None:
-        started = now()
-        steps = [locking.renewal(hold) for hold, locking in batch.items()]
-        ops = tuple(op for step in steps for op in step.ops)
-        timeout = min(locking.lease for locking in batch.values()) / 6
-        replies = spread(self._ways * len(batch), Spread(ops, lambda: ops, timeout))
-        width = len(self._ways)
-        for index, (hold, locking) in enumerate(batch.items()):
-            renewed = locking.renewed(hold, started, replies[index * width : (index + 1) * width])
+                batch = self._renewals.batch()
+            started = now()
+            replies = exchange(self._ways * len(batch), self._renewals.ask(batch))
             with self._changed:
-                if hold not in self._kept:
-                    continue
-                if not hold.lost and not hold.released:
-                    self._due[hold] = now() + locking.lease / (3 if renewed else 12)
-                    continue
-                _, lost = self._kept.pop(hold)
-                del self._due[hold]
-            if hold.lost:
+                gone = self._renewals.answered(batch, started, replies)
+            for _, lost in gone:
                 lost()
 
 

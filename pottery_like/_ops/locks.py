@@ -8,25 +8,25 @@ from __future__ import annotations
 import random
 import secrets
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from pottery_like._core.dialogue import (
+    Ask,
     Await,
     Dialogue,
     Forget,
     Listen,
     Repeated,
-    Spread,
     drift,
     failures,
+    majority,
     patience,
 )
 from pottery_like._core.keys import container_key, sibling
 from pottery_like._core.lua import script
 from pottery_like._core.op import Op, Ready
-from pottery_like._core.quorum import majority
 from pottery_like._ops.holds import Hold, now
 from pottery_like.exceptions import (
     ExtendUnlockedLock,
@@ -114,6 +114,7 @@ class Locking:
     :param ops: what is sent.
     :param masters: the masters, for the exceptions.
     :param lease: seconds.
+    :ivar timeout: seconds that a master may take to answer.
     """
 
     def __init__(self, ops: LockOps, masters: Sequence[Any], lease: float) -> None:
@@ -122,7 +123,7 @@ class Locking:
         self.lease = lease
         self._count = len(masters)
         self._quorum = majority(self._count)
-        self._timeout = patience(lease, self._count)
+        self.timeout = patience(lease, self._count)
 
     @property
     def _milliseconds(self) -> int:
@@ -154,11 +155,11 @@ class Locking:
         sure = not hold.lost
         hold.released = True
         try:
-            replies = yield Spread(ops, lambda: ops, self._timeout)
+            replies = yield self.ask(ops)
         except GeneratorExit:
             raise
         except BaseException:
-            yield Spread(ops, lambda: ops, self._timeout)
+            yield self.ask(ops)
             raise
         # A second run finds the lock given up.  While the lease lasted, only the first run can have done that.
         given = [reply is True or (isinstance(reply, Repeated) and (reply.result or sure)) for reply in replies]
@@ -169,15 +170,30 @@ class Locking:
     def extend(self, hold: Hold, *, raising: bool) -> Dialogue[None]:
         """Let the lease begin anew."""
         started = now()
-        replies = yield self.renewal(hold)
+        replies = yield self.ask(self.renewal(hold))
         if not self.renewed(hold, started, replies):
             self.check(replies, raising)
             raise ExtendUnlockedLock(self.ops.key.decode(), self.masters, failures(replies))
 
-    def renewal(self, hold: Hold) -> Spread:
-        """Return the step that lets the lease begin anew."""
-        ops = (self.ops.extend(hold.token, self._milliseconds),) * self._count
-        return Spread(ops, lambda: ops, self._timeout)
+    def ask(
+        self,
+        ops: tuple[Op[Any], ...],
+        again: Callable[[], tuple[Op[Any], ...]] | None = None,
+        timeout: float | None = None,
+    ) -> Ask:
+        """Return the step that sends these operations.
+
+        :param again: what is sent instead when a connection broke; None: the same.
+        :param timeout: seconds, if less than usual.
+        """
+        return Ask(ops, timeout or self.timeout, self._enough, False, again or (lambda: ops))
+
+    def _enough(self, results: Collection[Any]) -> bool:
+        return len(results) >= self._quorum
+
+    def renewal(self, hold: Hold) -> tuple[Op[bool], ...]:
+        """Return what lets the lease begin anew."""
+        return (self.ops.extend(hold.token, self._milliseconds),) * self._count
 
     def renewed(self, hold: Hold, started: float, replies: Sequence[Any]) -> bool:
         """Note what the masters answered to a renewal; whether the lease began anew."""
@@ -195,7 +211,7 @@ class Locking:
             return 0
         started = now()
         ops = (self.ops.left(hold.token),) * self._count
-        replies = yield Spread(ops, lambda: ops, self._timeout)
+        replies = yield self.ask(ops)
         left = sorted((result for result in map(_result, replies) if isinstance(result, int)), reverse=True)
         if len(left) < self._quorum:
             self.check(replies, raising)
@@ -248,7 +264,7 @@ class _Waiter:
             if self._waits:
                 # Each time anew: a server that was restarted, for one, has to be listened to again.
                 self.expecting = True
-                self._channels = yield Listen(self.token, False, 0)
+                self._channels = yield Listen(self.token, False)
             started = now()
             replies = yield self._attempt(again)
             again = True
@@ -284,10 +300,10 @@ class _Waiter:
         if self._waits or not self._clear:
             yield from self._undo(self._leaving(self._entries()))
 
-    def _attempt(self, again: bool) -> Spread:
-        timeout = patience(self._lease, self._count)
+    def _attempt(self, again: bool) -> Ask:
+        timeout = None
         if self._deadline is not None and self._waits:
-            timeout = min(timeout, max(0.05, self._left()))
+            timeout = min(self._locking.timeout, max(0.05, self._left()))
         milliseconds = self._milliseconds
 
         def ops(again: bool = True) -> tuple[Op[Any], ...]:
@@ -298,7 +314,7 @@ class _Waiter:
         self._clear = False
         # Where it has once joined the line it may still stand there when nobody listens any more.
         self._used = tuple(new or old for new, old in zip(self._channels, self._used, strict=True))
-        return Spread(ops(again), ops, timeout)
+        return self._locking.ask(ops(again), ops, timeout)
 
     def _hold(self, started: float, fence: str) -> Hold:
         until = started + self._lease - drift(self._lease)
@@ -319,8 +335,7 @@ class _Waiter:
             return False
         self._listened = now()
         before = self._channels
-        timeout = min(patience(self._lease, self._count), max(0.05, self._left()))
-        self._channels = yield Listen(self.token, True, timeout)
+        self._channels = yield Listen(self.token, True)
         return self._channels != before
 
     def _pause(self, answers: Sequence[Any], held: int, split: bool) -> float:
@@ -353,4 +368,4 @@ class _Waiter:
         return tuple([self._ops.release(self.token, entry) for entry in entries])
 
     def _undo(self, ops: tuple[Op[bool], ...]) -> Dialogue[None]:
-        yield Spread(ops, lambda: ops, patience(self._lease, self._count))
+        yield self._locking.ask(ops)

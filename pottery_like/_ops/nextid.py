@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Collection
-from typing import Any
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
+from pottery_like._core.dialogue import UNASKED, Ask, Dialogue, majority
 from pottery_like._core.keys import container_key
 from pottery_like._core.lua import script
 from pottery_like._core.op import Op, Pause, ok
-from pottery_like._core.quorum import Answers, Ask, Consultation, majority
 from pottery_like.exceptions import DecodeError, QuorumIsImpossible, QuorumNotAchieved
 
 PREFIX = "nextid:"
@@ -19,6 +20,24 @@ LAST = 2**63 - 1
 
 FAILURE_SECONDS = 0.02
 """How long to wait, at most, before masters that failed are tried again."""
+
+
+TIMEOUT = 1.0
+"""Seconds to wait for one master among several, where its client doesn't say less."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Answers(Generic[T]):
+    """What the masters said.  Each master asked, by its index, is in one of the two.
+
+    :param results: the operation's results.
+    :param errors: what it raised instead.  ``OutcomeUnknownError`` means that it may have run all the same.
+    """
+
+    results: dict[int, T]
+    errors: dict[int, Exception]
 
 
 class NextIDOps:
@@ -45,9 +64,9 @@ class NextIDOps:
         self._draw: Op[int] = Op(increment[0], self._keys, increment[1], self._drawn, True)
         self._read = Op("GET", self._keys, (), _current, True)
         self._drawing = 0
-        self._delete = Ask(Op("DEL", self._keys, (), ok, True))
+        self._delete: Op[None] = Op("DEL", self._keys, (), ok, True)
 
-    def reserve(self, masters: tuple[Any, ...]) -> Consultation[range]:
+    def reserve(self, masters: tuple[Any, ...]) -> Dialogue[range]:
         """Reserve the next block of ids.
 
         :param masters: the clients, for the exceptions to name.
@@ -59,33 +78,33 @@ class NextIDOps:
             return self._count(masters)
         return self._agree(masters)
 
-    def reset(self, masters: tuple[Any, ...]) -> Consultation[None]:
+    def reset(self, masters: tuple[Any, ...]) -> Dialogue[None]:
         """Start anew at 1.
 
         :raises QuorumNotAchieved: a master failed.  It keeps its counter, so the sequence may go on from there.
         :raises QuorumIsImpossible: too many failed, where the user asked for it.
         """
-        answers = yield self._delete
+        answers = yield from self._ask((self._delete,) * len(masters))
         if answers.errors:
             raise self._failure(masters, answers)
 
-    def _count(self, masters: tuple[Any, ...]) -> Consultation[range]:
-        answers: Answers[int] = yield Ask(self._draw)
+    def _count(self, masters: tuple[Any, ...]) -> Dialogue[range]:
+        answers: Answers[int] = yield from self._ask((self._draw,))
         if answers.errors:
             raise self._failure(masters, answers)
         last = answers.results[0]
         return range(last - self.block + 1, last + 1)
 
-    def _agree(self, masters: tuple[Any, ...]) -> Consultation[range]:
+    def _agree(self, masters: tuple[Any, ...]) -> Dialogue[range]:
         quorum = majority(len(masters))
         tries = self.num_tries
         while True:
             drawing = self._drawing
-            answers: Answers[int] = yield Ask(
-                self._read, lambda results: len(results) >= quorum, instead={drawing: self._draw}
-            )
+            ops = [self._read] * len(masters)
+            ops[drawing] = self._draw
+            answers: Answers[int] = yield from self._ask(ops, lambda results: len(results) >= quorum)
             if len(answers.results) >= quorum:
-                outcome = yield from self._claim(quorum, drawing, answers)
+                outcome = yield from self._claim(len(masters), drawing, answers)
                 if isinstance(outcome, range):
                     return outcome
                 answers = outcome
@@ -95,7 +114,19 @@ class NextIDOps:
                 raise failure
             yield Pause(random.random() * FAILURE_SECONDS)
 
-    def _claim(self, quorum: int, drawing: int, read: Answers[int]) -> Consultation[range | Answers[Any]]:
+    def _ask(
+        self, ops: Iterable[Op[T] | None], enough: Callable[[Collection[T]], bool] | None = None
+    ) -> Dialogue[Answers[T]]:
+        replies = yield Ask(tuple(ops), TIMEOUT, enough, enough is not None)
+        answers: Answers[T] = Answers({}, {})
+        for index, reply in enumerate(replies):
+            if isinstance(reply, Exception):
+                answers.errors[index] = reply
+            elif reply is not UNASKED:
+                answers.results[index] = reply
+        return answers
+
+    def _claim(self, masters: int, drawing: int, read: Answers[int]) -> Dialogue[range | Answers[Any]]:
         # One master draws the ids, so that clients at work together have different ones; then the others are raised.
         # A master grants a block when its counter goes, in one step, from below the block to the block's end.  So no
         # master grants an id twice, and of two quorums one master is in both.  A master that failed in this call is
@@ -103,17 +134,22 @@ class NextIDOps:
         counters = dict(read.results)
         self._drawing = min(counters)
         last = counters.pop(drawing, 0)
-        others = frozenset(counters)
+        others = set(counters)
         floor = max(counters.values())
         errors = read.errors
+        quorum = majority(masters)
         while True:
             if floor > last - self.block:
                 drawing = min(read.results)
-                drawn = yield Ask(self._draw_above(floor), among=frozenset((drawing,)))
+                above = self._draw_above(floor)
+                drawn = yield from self._ask([above if index == drawing else None for index in range(masters)])
                 if drawn.errors:
                     return Answers({}, {**errors, **drawn.errors})
-                last, others = drawn.results[drawing], frozenset(read.results) - {drawing}
-            answers = yield Ask(self._raise(last - self.block, last), self._settled(quorum, len(others)), others)
+                last, others = drawn.results[drawing], set(read.results) - {drawing}
+            claim = self._raise(last - self.block, last)
+            answers = yield from self._ask(
+                [claim if index in others else None for index in range(masters)], self._settled(quorum, len(others))
+            )
             refusals = [result for result in answers.results.values() if result is not None]
             if 1 + len(answers.results) - len(refusals) >= quorum:
                 return range(last - self.block + 1, last + 1)

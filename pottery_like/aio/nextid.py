@@ -10,9 +10,9 @@ from typing_extensions import Self
 
 from pottery_like._io import servers
 from pottery_like._io.aio import Client
-from pottery_like._io.aio_masters import Masters
+from pottery_like._io.aio_dialogues import Conductor
 from pottery_like._io.reserved import Reserved
-from pottery_like._ops.nextid import Sequence
+from pottery_like._ops.nextid import TIMEOUT, Sequence
 
 
 class AIONextID(Sequence, AsyncIterator[int]):
@@ -50,27 +50,27 @@ class AIONextID(Sequence, AsyncIterator[int]):
     ) -> None:
         self._configure(key, raise_on_redis_errors, num_tries, block)
         self._sources = servers.masters(masters, Client)
-        self._made_masters: tuple[asyncio.AbstractEventLoop, Masters] | None = None
+        self._made_conductor: tuple[asyncio.AbstractEventLoop, Conductor] | None = None
         self._reserved = Reserved()
         self._reserving: asyncio.Task[None] | None = None
 
     @property
     def masters(self) -> frozenset[Client]:
         """The masters' clients."""
-        return frozenset(self._masters.clients)
+        return frozenset(self._conductor.clients)
 
     @property
-    def _masters(self) -> Masters:
-        made, loop = self._made_masters, asyncio.get_running_loop()
+    def _conductor(self) -> Conductor:
+        made, loop = self._made_conductor, asyncio.get_running_loop()
         if made is None or made[0] is not loop:
             # The library's own clients belong to the event loop that they were first used in.
-            made = loop, Masters([servers.aio_client(source) for source in self._sources])
-            self._made_masters = made
+            made = loop, Conductor(self._sources, self._ops.key.encode(), TIMEOUT, patient=True)
+            self._made_conductor = made
         return made[1]
 
     async def _reserve(self) -> range:
-        masters = self._masters
-        return await masters.drive(self._ops.reserve(masters.clients))
+        conductor = self._conductor
+        return await conductor.conduct(self._ops.reserve(conductor.clients))
 
     def __aiter__(self) -> Self:
         return self
@@ -103,8 +103,8 @@ class AIONextID(Sequence, AsyncIterator[int]):
         :raises QuorumNotAchieved: a master failed.  It keeps its counter, so the sequence may go on from there.
         :raises QuorumIsImpossible: too many masters failed, with ``raise_on_redis_errors``.
         """
-        masters = self._masters
-        await masters.drive(self._ops.reset(masters.clients))
+        conductor = self._conductor
+        await conductor.conduct(self._ops.reset(conductor.clients))
         self._reserved.replace(range(0))
 
     def __reduce__(self) -> tuple[Any, ...]:

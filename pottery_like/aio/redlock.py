@@ -85,7 +85,7 @@ class AIORedlock(LockHandle):
     def _conductor(self) -> Conductor:
         conductor, loop = self._made_conductor, asyncio.get_running_loop()
         if conductor is None or self._loop is not loop:
-            conductor = self._made_conductor = Conductor(self._sources, self._ops.key, self.auto_release_time)
+            conductor = self._made_conductor = Conductor(self._sources, self._ops.key, self._locking.timeout)
             self._loop = loop
         return conductor
 

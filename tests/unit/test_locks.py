@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from pottery_like._core.dialogue import Await, Forget, Listen, Repeated, Spread, drift, patience
-from pottery_like._core.quorum import majority
+from pottery_like._core.dialogue import Ask, Await, Forget, Listen, Repeated, drift, majority, patience
 from pottery_like._ops.holds import Hold, Holds, now
 from pottery_like._ops.lock_handle import wait_of
 from pottery_like._ops.locks import Answer, Locking, LockOps
@@ -21,13 +20,13 @@ def locking(masters: int) -> Locking:
 
 
 def talk(dialogue: Any, *results: Any) -> tuple[list[Any], Any]:
-    """Return the steps of a dialogue, and its result; ``results`` answer the Spread steps in turn."""
+    """Return the steps of a dialogue, and its result; ``results`` answer the Ask steps in turn."""
     steps, left, answer = [], list(results), None
     try:
         while True:
             step = dialogue.send(answer)
             steps.append(step)
-            answer = left.pop(0) if isinstance(step, Spread) and left else None
+            answer = left.pop(0) if isinstance(step, Ask) and left else None
             if isinstance(step, Listen):
                 answer = ("",)
     except StopIteration as stop:
@@ -93,7 +92,7 @@ def test_waiting_ends_with_an_undo() -> None:
 def test_interrupted_is_undone() -> None:
     dialogue = locking(1).acquire(None, raising=False)
     assert isinstance(next(dialogue), Listen)
-    assert isinstance(dialogue.send(("",)), Spread)
+    assert isinstance(dialogue.send(("",)), Ask)
     assert isinstance(dialogue.throw(KeyboardInterrupt()), Forget)
     assert dialogue.send(None).ops[0].name == "lock_release"  # type: ignore[union-attr]
     with pytest.raises(KeyboardInterrupt):

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from pottery_like._core.dialogue import UNASKED, Ask, Dialogue, majority
 from pottery_like._core.lua import Script
 from pottery_like._core.op import Op, Pause
-from pottery_like._core.quorum import Answers, Ask, Consultation, majority
 from pottery_like._ops.nextid import LAST, NextIDOps
 from pottery_like.exceptions import QuorumIsImpossible, QuorumNotAchieved
 
@@ -58,7 +58,7 @@ class Master:
 class Run:
     """One call, taken step by step, so that several of them can be mixed."""
 
-    def __init__(self, masters: list[Master], program: Consultation[range]) -> None:
+    def __init__(self, masters: list[Master], program: Dialogue[range]) -> None:
         self.masters, self.program = masters, program
         self.result: range | None = None
         self._send: Any = None
@@ -73,17 +73,16 @@ class Run:
         self._send = None if isinstance(step, Pause) else self._ask(step, lost)
         return True
 
-    def _ask(self, ask: Ask[Any], lost: Callable[[], bool]) -> Answers[Any]:
-        answers: Answers[Any] = Answers({}, {})
-        for index in range(len(self.masters)) if ask.among is None else sorted(ask.among):
+    def _ask(self, ask: Ask, lost: Callable[[], bool]) -> list[Any]:
+        def reply(master: Master, op: Op[Any]) -> Any:
             try:
-                result = self.masters[index].answer(ask.to(index))
-                if lost():
-                    raise ConnectionError("lost")
-                answers.results[index] = result
+                result = master.answer(op)
+                return ConnectionError("lost") if lost() else result
             except (ConnectionError, RuntimeError) as error:
-                answers.errors[index] = error
-        return answers
+                return error
+
+        pairs = zip(self.masters, ask.ops, strict=True)
+        return [UNASKED if op is None else reply(master, op) for master, op in pairs]
 
     def finish(self) -> range:
         """Take all steps."""
@@ -163,9 +162,9 @@ def test_a_reset_that_not_every_master_confirms_fails() -> None:
     program = ops().reset(tuple(masters))
     step = next(program)
     assert isinstance(step, Ask)
-    assert step.op.name == "DEL"
+    assert [op and op.name for op in step.ops] == ["DEL"] * 3
     with pytest.raises(QuorumNotAchieved):
-        program.send(Answers({0: None, 2: None}, {1: ConnectionError()}))
+        program.send([None, ConnectionError(), None])
 
 
 @pytest.mark.parametrize("seed", range(30))
