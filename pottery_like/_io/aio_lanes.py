@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import sys
-import weakref
 from collections.abc import Sequence
 from typing import Any
 
 import redis.asyncio
-from redis.asyncio import Redis, RedisCluster
+from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from pottery_like._core.dialogue import Ask
-from pottery_like._core.keys import slot
+from pottery_like._io import routes
 from pottery_like._io.aio import Client, Runner
 from pottery_like._io.aio_connections import acquire
-from pottery_like._io.exchange import Exchange, Health
-from pottery_like._io.routes import Route, listening
+from pottery_like._io.exchange import Exchange
+from pottery_like._io.routes import Route, Ways, listening
 
 if sys.version_info >= (3, 11):
     from asyncio import timeout as within
@@ -68,59 +67,29 @@ class Lane(Route):
         await self.client.connection_pool.release(connection)
 
 
-class Detour(Health):
-    """The way to a master by the runner: with a cluster's redirections, or the client's own retries.
-
-    :param client: the user's client.
-    :param key: the key that all operations are about.
-    :param timeout: seconds that a node may take to listen.
-    """
-
-    direct = False
+class Detour(routes.Detour):
+    """The way to a master by the runner."""
 
     def __init__(self, client: Client, key: bytes, timeout: float) -> None:
-        super().__init__()
-        self.client = client
-        self.timeout = timeout
-        self.run = Runner(client).run
-        self._key = key
-
-    @property
-    def _node(self) -> Any:
-        assert isinstance(self.client, RedisCluster)
-        return self.client.nodes_manager.get_node_from_slot(slot(self._key))
-
-    @property
-    def identity(self) -> Any:
-        """The node that speaks about the key: only there do the scripts see who listens."""
-        try:
-            node = self._node
-        except KeyError:  # the client hasn't learnt the cluster's layout yet
-            return None
-        return node.host, node.port
+        super().__init__(client, key, timeout, Runner(client).run)
 
     def listener(self) -> Any:
         """Return a connection of its own, not yet connected, for listening."""
-        node = self._node
-        return listening(node.connection_class, {**node.connection_kwargs, "socket_timeout": self.timeout})
+        return listening(self.node.connection_class, {**self.node.connection_kwargs, "socket_timeout": self.timeout})
 
 
 Way = Lane | Detour
 
-_lanes: weakref.WeakKeyDictionary[Redis, dict[float, Lane]] = weakref.WeakKeyDictionary()
+_lanes = Ways(Lane)
 
 
 def way(client: Client, key: bytes, timeout: float, *, patient: bool = False) -> Way:
     """Return the way to a master.
 
-    :param patient: with the client's own retries and timeouts; else the same way for everybody who uses the client.
+    :param patient: with the client's own retries and timeouts.
     """
-    if patient or isinstance(client, RedisCluster):
-        return Detour(client, key, timeout)
-    lanes = _lanes.setdefault(client, {})
-    if timeout not in lanes:
-        lanes[timeout] = Lane(client, timeout)
-    return lanes[timeout]
+    direct = isinstance(client, Redis) and not patient
+    return _lanes(client, timeout) if direct else Detour(client, key, timeout)
 
 
 async def exchange(ways: Sequence[Way], step: Ask) -> list[Any]:

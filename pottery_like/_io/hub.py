@@ -50,9 +50,9 @@ class _Line:
         :raises OSError: the connection has ended.
         """
         try:
-            data = self._socket.recv(65536)
+            data = self._socket.recv(16384)
             while isinstance(self._socket, ssl.SSLSocket) and self._socket.pending():
-                data += self._socket.recv(65536)
+                data += self._socket.recv(16384)
         except (BlockingIOError, ssl.SSLWantReadError):
             return []
         if not data:
@@ -174,17 +174,15 @@ class Hub:
         """
         assert self._waker is not None
         woken = self._waker[0].fileno()
-        moment = time.monotonic()
-        while box.empty() and moment < until:
+        while box.empty() and (moment := time.monotonic()) < until:
+            for line in list(self._lines.values()):
+                self._ask(line, moment)
             files = {line.file: line for line in list(self._lines.values())}
             for file in readable([woken, *files], min(until - moment, SLICE)):
                 if file == woken:
                     self._waker[0].recv(4096)
                 else:
                     self._hear(files[file])
-            moment = time.monotonic()
-            for line in files.values():
-                self._ask(line, moment)
         return box.get_nowait()
 
     def _hear(self, line: _Line) -> None:

@@ -6,21 +6,20 @@ import os
 import select
 import threading
 import time
-import weakref
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
 import redis
-from redis import ConnectionPool, Redis, RedisCluster
+from redis import ConnectionPool, Redis
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
 from pottery_like._core.dialogue import Ask
-from pottery_like._core.keys import slot
-from pottery_like._io.exchange import Exchange, Health
-from pottery_like._io.routes import Route
+from pottery_like._io import routes
+from pottery_like._io.exchange import Exchange
+from pottery_like._io.routes import Route, Ways
 from pottery_like._io.sync import Client, Runner
 from pottery_like._io.wire import POOL_ARGUMENTS, decoded
 
@@ -101,64 +100,34 @@ class Lane(Route):
             self._pool.release(self._idle.pop()[0])
 
 
-class Detour(Health):
-    """The way to a master by the runner: with a cluster's redirections, or the client's own retries.
-
-    :param client: the user's client.
-    :param key: the key that all operations are about.
-    :param timeout: seconds that a node may take to listen.
-    """
-
-    direct = False
+class Detour(routes.Detour):
+    """The way to a master by the runner."""
 
     def __init__(self, client: Client, key: bytes, timeout: float) -> None:
-        super().__init__()
-        self.client = client
-        self.timeout = timeout
-        self.run = Runner(client).run
-        self._key = key
-
-    @property
-    def _node(self) -> Any:
-        assert isinstance(self.client, RedisCluster)
-        return self.client.nodes_manager.get_node_from_slot(slot(self._key))
-
-    @property
-    def identity(self) -> Any:
-        """The node that speaks about the key: only there do the scripts see who listens."""
-        node = self._node
-        return node.host, node.port
+        super().__init__(client, key, timeout, Runner(client).run)
 
     def listener(self) -> Any:
         """Return a connection of its own, not yet connected, for listening."""
-        assert isinstance(self.client, RedisCluster)
-        client = self.client.get_redis_connection(self._node)
+        client = self.client.get_redis_connection(self.node)
         return Route(client, self.timeout, _PLAIN, Retry(NoBackoff(), 0)).listener()
 
 
 Way = Lane | Detour
 
-_lanes: weakref.WeakKeyDictionary[Redis, dict[float, Lane]] = weakref.WeakKeyDictionary()
-_guard = threading.Lock()
+_lanes = Ways(Lane)
 
 
 def way(client: Client, key: bytes, timeout: float, *, patient: bool = False) -> Way:
     """Return the way to a master.
 
-    :param patient: with the client's own retries and timeouts; else the same way for everybody who uses the client.
+    :param patient: with the client's own retries and timeouts.
     """
-    if patient or isinstance(client, RedisCluster):
-        return Detour(client, key, timeout)
-    with _guard:
-        lanes = _lanes.setdefault(client, {})
-        if timeout not in lanes:
-            lanes[timeout] = Lane(client, timeout)
-        return lanes[timeout]
+    direct = isinstance(client, Redis) and not patient
+    return _lanes(client, timeout) if direct else Detour(client, key, timeout)
 
 
 def _renew() -> None:
-    global _guard
-    _guard = threading.Lock()
+    _lanes.guard = threading.Lock()
 
 
 if hasattr(os, "register_at_fork"):
