@@ -36,13 +36,17 @@ DATABASE = 5
 PAGE_OF = {
     "BloomFilter": "bloom",
     "HyperLogLog": "hyperloglog",
+    "NextID": "ids",
     "RedisCounter": "counter",
     "RedisDeque": "deque",
     "RedisDict": "dict",
     "RedisList": "list",
     "RedisQueue": "queues",
+    "RedisRWLock": "locks",
+    "RedisSemaphore": "locks",
     "RedisSet": "set",
     "RedisSimpleQueue": "queues",
+    "Redlock": "locks",
 }
 
 

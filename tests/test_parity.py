@@ -51,6 +51,13 @@ def test_same_arguments(name: str) -> None:
             assert parameters(mine) == parameters(other), method
 
 
+@pytest.mark.parametrize("name", sorted(SAME))
+def test_same_constructor(name: str) -> None:
+    sync, aio = getattr(pottery_like, name), getattr(pottery_like, f"AIO{name}")
+    mine, other = parameters(sync.__init__), parameters(aio.__init__)
+    assert mine == [each for each in other if each[0] != "cancel_on_lost"]
+
+
 def parameters(function: Any) -> list[tuple[str, Any, Any]]:
     return [(each.name, each.kind, each.default) for each in inspect.signature(function).parameters.values()]
 
@@ -64,4 +71,4 @@ def test_page_shows_the_table() -> None:
 
 
 def spelled(verb: str) -> str:
-    return "async for x in c" if verb == "__aiter__" else f"await c.{verb}(...)"
+    return {"__aiter__": "async for x in c", "__anext__": "await anext(c)"}.get(verb, f"await c.{verb}(...)")

@@ -35,13 +35,19 @@ def wait_of(blocking: bool, timeout: float) -> float | None:
     return timeout
 
 
+def given_masters(masters: Any) -> tuple[Any, ...]:
+    """Return the masters as a tuple, be it one or an iterable of them."""
+    alone = isinstance(masters, str | Mapping) or not isinstance(masters, Iterable)
+    return (masters,) if alone else tuple(masters)
+
+
 def checked_masters(masters: Any, clients: Any) -> tuple[Any, ...]:
     """Return the masters as clients, URLs or dicts; empty stands for the default server.
 
     :param clients: the client types that this world can use.
     :raises TypeError: something else is among them.
     """
-    given = (masters,) if isinstance(masters, str | Mapping | clients) else tuple(masters)
+    given = given_masters(masters)
     for master in given:
         if not isinstance(master, str | Mapping | clients):
             kind = f"{type(master).__module__}.{type(master).__name__}"
@@ -164,4 +170,4 @@ class LockHandle:
         return f"<{type(self).__name__} key={self.key}>"
 
 
-__all__ = ["PREFIX", "LockHandle", "checked_masters", "wait_of"]
+__all__ = ["PREFIX", "LockHandle", "checked_masters", "given_masters", "wait_of"]

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+import redis
+import redis.asyncio
 
 from pottery_like.aio.shared import AIORedisRWLock, AIORedisSemaphore
 from pottery_like.exceptions import ExtendUnlockedLock, QuorumNotAchieved, ReleaseUnlockedLock
@@ -131,6 +133,13 @@ def test_writer_who_gives_up_lets_readers_pass(scene: Shared) -> None:
     assert reading.wait(5) is True
     reader.release()
     other.release()
+
+
+@pytest.mark.parametrize("kind", [RedisRWLock, AIORedisRWLock])
+def test_one_master_needs_no_list(kind: Callable[..., Any]) -> None:
+    client = (redis.asyncio if kind is AIORedisRWLock else redis).Redis()
+    for master in (client, {"host": "localhost", "port": 1}, "redis://localhost"):
+        assert kind(key="x", masters=master).read.masters == (master,)
 
 
 @pytest.mark.parametrize("kind", [RedisSemaphore, AIORedisSemaphore, RedisRWLock, AIORedisRWLock])

@@ -20,12 +20,15 @@ _SEQUENCE = [
 
 _QUEUE = [*COMMON, "empty", "get", "get_nowait", "put", "put_nowait", "qsize"]
 
+_LOCK = ["acquire", "auto_release_time", "extend", "fencing_token", "key", "locked", "lost", "masters", "release"]
+
 SAME: dict[str, list[str]] = {
     "BloomFilter": [
         *COMMON, "add", "contains_many", "false_positives", "intersection", "intersection_update", "num_elements",
         "num_hashes", "size", "union", "update",
     ],
     "HyperLogLog": [*COMMON, "add", "contains_many", "union", "update"],
+    "NextID": ["block", "key", "masters", "num_tries", "raise_on_redis_errors", "reset"],
     "RedisCounter": [*_DICT, "elements", "increment", "most_common", "subtract", "to_counter", "total"],
     "RedisDeque": [*_SEQUENCE, "appendleft", "extendleft", "maxlen", "popleft", "rotate"],
     "RedisDict": _DICT,
@@ -42,7 +45,10 @@ SAME: dict[str, list[str]] = {
         "revive",
         "task_done",
     ],
+    "RedisRWLock": ["key"],
+    "RedisSemaphore": _LOCK,
     "RedisSimpleQueue": _QUEUE,
+    "Redlock": _LOCK,
     "RedisSet": [
         *COMMON, "add", "contains_many", "difference", "difference_update", "discard", "intersection",
         "intersection_update", "isdisjoint", "issubset", "issuperset", "pop", "remove", "symmetric_difference",
@@ -66,6 +72,7 @@ VERBS: dict[str, dict[str, str]] = {
         "__or__": "union",
     },
     "HyperLogLog": {"__contains__": "contains", "__ior__": "update", "__len__": "size", "__or__": "union"},
+    "NextID": {"__iter__": "__aiter__", "__next__": "__anext__"},
     "RedisCounter": {
         **_ITEMS,
         **_ORDER,
@@ -84,7 +91,10 @@ VERBS: dict[str, dict[str, str]] = {
     "RedisDict": {**_ITEMS, "__ior__": "update", "__or__": "union"},
     "RedisList": _LISTED,
     "RedisQueue": {},
+    "RedisRWLock": {},
+    "RedisSemaphore": {},
     "RedisSimpleQueue": {},
+    "Redlock": {},
     "RedisSet": {
         **_SIZED,
         **_ORDER,
@@ -120,6 +130,7 @@ SYNTAX = {
     "__lt__": "c < other",
     "__mul__": "c * n",
     "__neg__": "-c",
+    "__next__": "next(c)",
     "__or__": "c | other",
     "__pos__": "+c",
     "__reversed__": "reversed(c)",
