@@ -126,7 +126,7 @@ def test_readers_share_and_writers_dont(scene: Shared) -> None:
 def test_writer_who_gives_up_lets_readers_pass(scene: Shared) -> None:
     reader, other, writer = scene.side("read"), scene.side("read"), scene.side("write")
     reader.acquire()
-    writing = InBackground(writer.acquire, timeout=1.5)
+    writing = InBackground(writer.acquire, timeout=0.6)
     wait_until(lambda: scene.waiting() == 1, "the writer waits")
     reading = InBackground(other.acquire)
     assert writing.wait() is False

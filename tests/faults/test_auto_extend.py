@@ -18,7 +18,7 @@ from pottery_like.synchronize import synchronize
 from tests.support.proxy import proxied
 from tests.support.servers import Node, programs, wait_until
 
-LEASE = 0.4
+LEASE = 0.3
 
 
 @pytest.fixture(scope="module")
@@ -82,13 +82,13 @@ def test_lost_is_told(node: Node) -> None:
 
 def test_survives_a_short_silence_and_tells_a_long_one(node: Node) -> None:
     with redis.Redis(port=node.port) as client:
-        lock = Redlock(key=uuid.uuid4().hex, masters=[client], auto_release_time=1.5, auto_extend=True)
+        lock = Redlock(key=uuid.uuid4().hex, masters=[client], auto_release_time=1.2, auto_extend=True)
         lock.acquire()
-        time.sleep(0.4)
+        time.sleep(0.3)
         node.signal(signal.SIGSTOP)
-        time.sleep(0.5)
+        time.sleep(0.4)
         node.signal(signal.SIGCONT)
-        time.sleep(1.5)
+        time.sleep(1)
         assert not lock.lost
         assert lock.locked() > 0
         node.signal(signal.SIGSTOP)

@@ -101,7 +101,7 @@ def overlaps(recorded: list[list[Interval]]) -> int:
 def test_one_master() -> None:
     node = Node(PROGRAM).start()
     try:
-        recorded = _race([node.port], 1.5, 10, lambda pids, until: None)
+        recorded = _race([node.port], 1, 10, lambda pids, until: None)
         counts = [len(each) for each in recorded]
         assert overlaps(recorded) == 0
         assert not any(lost for each in recorded for _, _, lost in each)
@@ -113,7 +113,7 @@ def test_one_master() -> None:
 
 @pytest.mark.parametrize("kind", ["killed and restarted empty", "paused", "holders paused"])
 def test_five_masters(kind: str) -> None:
-    nodes, lease = [Node(PROGRAM).start() for _ in range(5)], 0.6
+    nodes, lease = [Node(PROGRAM).start() for _ in range(5)], 0.4
 
     def meanwhile(pids: list[int], until: float) -> None:
         number = 0
@@ -123,12 +123,12 @@ def test_five_masters(kind: str) -> None:
             node = nodes[number % 5]
             if kind == "paused":
                 node.signal(signal.SIGSTOP)
-                time.sleep(0.8)
+                time.sleep(0.55)
                 node.signal(signal.SIGCONT)
             elif kind == "holders paused":
                 pid = random.choice(pids)
                 os.kill(pid, signal.SIGSTOP)
-                time.sleep(0.8)
+                time.sleep(0.55)
                 os.kill(pid, signal.SIGCONT)
             else:
                 node.kill()
@@ -137,7 +137,7 @@ def test_five_masters(kind: str) -> None:
                 node.start()
 
     try:
-        recorded = _race([node.port for node in nodes], 4, lease, meanwhile)
+        recorded = _race([node.port for node in nodes], 3, lease, meanwhile)
         assert overlaps(recorded) == 0
         assert sum(len(each) for each in recorded) > 20
     finally:
