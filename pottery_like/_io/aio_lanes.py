@@ -46,7 +46,16 @@ class Lane(Route):
 
     async def send(self, connection: Any, words: list[bytes]) -> None:
         """Send packed operations."""
-        await connection.send_packed_command(words)
+        # A timeout of its own makes redis-py send by asyncio.wait_for, which before Python 3.12 may swallow a
+        # cancellation, and makes a task for it.
+        own, connection.socket_timeout = connection.socket_timeout, None
+        try:
+            async with within(self.timeout):
+                await connection.send_packed_command(words)
+        except TimeoutError as error:
+            raise redis.TimeoutError("could not send in time") from error
+        finally:
+            connection.socket_timeout = own
 
     async def read(self, connection: Any, seconds: float) -> Any:
         """Return a reply."""

@@ -292,8 +292,9 @@ def test_cancelled_anywhere_strands_nothing(nodes: list[Node], step: float) -> N
                 for delay in (step, step / 2):
                     task = asyncio.create_task(use())
                     await asyncio.sleep(delay)
-                    task.cancel()
+                    asked = task.cancel()
                     await asyncio.gather(task, return_exceptions=True)
+                    assert task.cancelled() or not asked, "the cancellation was swallowed"
                 if busy:
                     await other.release()
                 for client in masters:
