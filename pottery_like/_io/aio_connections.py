@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import select
+import sys
 from typing import Any, TypeAlias
 
 from redis.asyncio import ConnectionPool
@@ -12,6 +13,15 @@ from redis.exceptions import RedisError
 
 from pottery_like._io.wire import POOL_ARGUMENTS
 
+if sys.version_info >= (3, 11):
+    from asyncio import timeout
+else:
+    # redis-py needs it there.
+    from async_timeout import timeout
+
+within = timeout
+"""Ends a block after some seconds by ``asyncio.TimeoutError``."""
+
 Place: TypeAlias = ConnectionPool | ClusterNode
 """Where connections come from."""
 
@@ -19,7 +29,8 @@ Place: TypeAlias = ConnectionPool | ClusterNode
 async def acquire(place: Place, never: Retry | None = None) -> Any:
     """Take a connection that is open.
 
-    :param never: a policy to connect by, instead of the client's own with its pauses, as far as the pool allows it.
+    :param never: a policy to connect by, instead of the client's own with its pauses, as far as the pool allows it; and
+        without the client's own timeout, which the caller sees to.
     """
     if isinstance(place, ClusterNode):
         connection: Any = place.acquire_connection()
@@ -34,10 +45,10 @@ async def acquire(place: Place, never: Retry | None = None) -> Any:
         return connection
     impatient = never is not None and type(place) is ConnectionPool
     connection = place.get_available_connection() if impatient else await place.get_connection(*POOL_ARGUMENTS)
-    usual = connection.retry
+    usual = connection.retry, connection.socket_timeout
     try:
         if impatient:
-            connection.retry = never
+            connection.retry, connection.socket_timeout = never, None
             await place.ensure_connection(connection)
         if _closed(connection):
             # The pool looks at what the event loop has read, and the loop may not have run since the server left.
@@ -47,7 +58,7 @@ async def acquire(place: Place, never: Retry | None = None) -> Any:
         await place.release(connection)
         raise
     finally:
-        connection.retry = usual
+        connection.retry, connection.socket_timeout = usual
     return connection
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from redis.exceptions import RedisError
 
+from pottery_like._io.aio_connections import within
 from pottery_like._io.aio_lanes import Way
 
 IDLE = 1.0
@@ -103,11 +104,14 @@ class Hub:
             if identity in self._tasks:
                 return True
             connection = way.listener()
+            # See Lane.send.
+            connection.socket_timeout = None
             try:
-                await connection.connect()
-                await connection.send_command("SUBSCRIBE", self.channel)
-                await connection.read_response(disable_decoding=True, timeout=way.timeout)
-            except (RedisError, OSError):
+                async with within(way.timeout):
+                    await connection.connect()
+                    await connection.send_command("SUBSCRIBE", self.channel)
+                    await connection.read_response(disable_decoding=True)
+            except (RedisError, OSError, asyncio.TimeoutError):
                 await connection.disconnect(nowait=True)
                 return False
             except BaseException:

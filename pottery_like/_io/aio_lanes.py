@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,15 +14,9 @@ from redis.backoff import NoBackoff
 from pottery_like._core.dialogue import Ask
 from pottery_like._io import routes
 from pottery_like._io.aio import Client, Runner
-from pottery_like._io.aio_connections import acquire
+from pottery_like._io.aio_connections import acquire, within
 from pottery_like._io.exchange import Exchange
 from pottery_like._io.routes import Route, Ways, listening
-
-if sys.version_info >= (3, 11):
-    from asyncio import timeout as within
-else:
-    # redis-py needs it there.
-    from async_timeout import timeout as within
 
 _PLAIN = (redis.asyncio.Connection, redis.asyncio.SSLConnection, redis.asyncio.UnixDomainSocketConnection)
 
@@ -41,7 +35,7 @@ class Lane(Route):
         try:
             async with within(self.timeout):
                 return await acquire(self.client.connection_pool, self._never)
-        except TimeoutError as error:
+        except asyncio.TimeoutError as error:
             raise redis.TimeoutError("no connection in time") from error
 
     async def send(self, connection: Any, words: list[bytes]) -> None:
@@ -52,7 +46,7 @@ class Lane(Route):
         try:
             async with within(self.timeout):
                 await connection.send_packed_command(words)
-        except TimeoutError as error:
+        except asyncio.TimeoutError as error:
             raise redis.TimeoutError("could not send in time") from error
         finally:
             connection.socket_timeout = own
@@ -63,7 +57,7 @@ class Lane(Route):
         try:
             async with within(max(0.0, seconds)):
                 return await connection.read_response(disable_decoding=True, disconnect_on_error=False)
-        except TimeoutError as error:
+        except asyncio.TimeoutError as error:
             raise redis.TimeoutError("no reply in time") from error
 
     async def give_back(self, connection: Any) -> None:
