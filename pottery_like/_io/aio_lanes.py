@@ -45,7 +45,7 @@ class Lane(Route):
         own, connection.socket_timeout = connection.socket_timeout, None
         try:
             async with within(self.timeout):
-                await connection.send_packed_command(words)
+                await connection.send_packed_command([b"".join(words)])
         except asyncio.TimeoutError as error:
             raise redis.TimeoutError("could not send in time") from error
         finally:

@@ -76,7 +76,7 @@ class Lane(Route):
 
     def send(self, connection: Any, words: list[bytes]) -> None:
         """Send packed operations."""
-        connection.send_packed_command(words)
+        connection.send_packed_command([b"".join(words)])
 
     def read(self, connection: Any, seconds: float) -> Any:
         """Return a reply."""

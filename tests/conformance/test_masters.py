@@ -47,7 +47,7 @@ def world(request: pytest.FixtureRequest) -> Iterator[World]:
 class Group:
     """Masters of either world."""
 
-    def __init__(self, world: World, ports: list[int], timeout: float = 0.4) -> None:
+    def __init__(self, world: World, ports: list[int], timeout: float = 2.0) -> None:
         package: Any = dialogues if world.loop is None else aio_dialogues
         self._world = world
         self._count = len(ports)
@@ -105,7 +105,7 @@ def test_errors_are_each_masters_own(world: World, three: list[Node]) -> None:
 
 
 def test_all_are_waited_for_until_the_timeout(world: World, three: list[Node]) -> None:
-    group = Group(world, [node.port for node in three])
+    group = Group(world, [node.port for node in three], timeout=0.4)
     group.ask(INCREMENT)
     three[0].signal(signal.SIGSTOP)
     started = time.monotonic()
@@ -119,7 +119,7 @@ def test_all_are_waited_for_until_the_timeout(world: World, three: list[Node]) -
 
 
 def test_who_was_silent_is_passed_over_while_there_is_enough(world: World, three: list[Node]) -> None:
-    group = Group(world, [node.port for node in three])
+    group = Group(world, [node.port for node in three], timeout=0.4)
     group.ask(INCREMENT, enough=two)
     three[0].signal(signal.SIGSTOP)
     group.ask(INCREMENT, enough=two)

@@ -123,14 +123,14 @@ def by_sentinel(directory: Path) -> Iterator[Watched]:
 @contextmanager
 def in_cluster(directory: Path) -> Iterator[Watched]:
     nodes = start_cluster(PROGRAM)
-    for node in nodes:
-        with redis.Redis(port=node.port) as client:
-            client.config_set("cluster-node-timeout", 500)
-    replica = replica_of(nodes[0], "--cluster-enabled", "yes", "--cluster-node-timeout", "500")
     try:
-        yield InCluster(nodes, replica)
+        nodes.append(replica_of(nodes[0], "--cluster-enabled", "yes", "--cluster-node-timeout", "500"))
+        for node in nodes:
+            with redis.Redis(port=node.port) as client:
+                client.config_set("cluster-node-timeout", 500)
+        yield InCluster(nodes, nodes[-1])
     finally:
-        for node in (*nodes, replica):
+        for node in nodes:
             node.stop()
 
 
@@ -148,7 +148,10 @@ def renewal(node: Node, names: list[str]) -> Callable[[], bool]:
         with redis.Redis(port=node.port) as client:
             if client.info("replication")["role"] != "master":
                 return False
-            left = {name: client.pttl(f"redlock:{name}") for name in names}
+            try:
+                left = {name: client.pttl(f"redlock:{name}") for name in names}
+            except redis.exceptions.ClusterDownError:
+                return False
         least.update({name: min(least[name], left[name]) for name in names})
         return all(left[name] > least[name] for name in names)
 
