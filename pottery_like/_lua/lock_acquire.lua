@@ -1,8 +1,10 @@
 -- KEYS: lock, line[, fence].  ARGV: token, lease in ms, channel ('' = don't wait), '1' when it may have run before.
--- Result: the fence ('' without), held; or {ms until the holder's lease ends (-1 = never), the holder, if known}.
+-- Result: the fence ('' without), held; or {ms until the holder's lease ends (-1 = unknown), the holder, if known}.
 -- include: lock_part
 local entry = ARGV[3] ~= '' and table.concat({ARGV[1], ARGV[2], ARGV[3]}, ' ')
 local again = ARGV[4] == '1'
+-- Behind others nothing more is worth asking at first: who waits for a while looks again.
+if entry and not again and redis.call('RPUSHX', KEYS[2], entry) > 0 then return {-1, ''} end
 local left = redis.call('PTTL', KEYS[1])
 local holder = ''
 if left ~= -2 and again then

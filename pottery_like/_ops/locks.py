@@ -50,7 +50,7 @@ class Answer:
 
     :param held: whether the token holds the lock there now.
     :param fence: the fencing token, if so.
-    :param left: else the seconds until the present lease ends; negative when it doesn't.
+    :param left: else the seconds until the present lease ends; negative when that never comes, or isn't known.
     :param holder: else whose it is, when known.
     """
 

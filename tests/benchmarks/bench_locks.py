@@ -1,31 +1,30 @@
 """Locks against the raw commands and against other locks, in one run, interleaved.
 
-    python tests/benchmarks/bench_locks.py [--rounds 1000] [--sections 500]
-
 Starts its own servers.  Peers that aren't installed are left out.
 """
 
 from __future__ import annotations
 
-import argparse
 import multiprocessing
 import os
 import signal
+import socket
 import statistics
-import sys
 import time
 import uuid
 from collections.abc import Callable
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 import redis
 
-sys.path.insert(0, str(Path(__file__).parents[2]))
-
 from pottery_like.redlock import Redlock
+from tests.benchmarks.support import circumstances, table
 from tests.support.servers import Node, programs
 
+ROUNDS = 1000
+SECTIONS = 500
+PROCESSES = 8
 RELEASE = "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('del', KEYS[1]) else return 0 end"
 LEASE = 10.0
 
@@ -66,7 +65,7 @@ def peers() -> dict[str, Make]:
         try:
             __import__(module)
         except ImportError:
-            print(f"({name} is not installed)")
+            continue
         else:
             found[name] = make
     return found
@@ -102,24 +101,20 @@ def by_hand(ports: list[int]) -> Callable[[], None]:
     return both
 
 
-def uncontended(ports: list[int], rounds: int) -> None:
-    """Acquire and release, nobody waiting."""
-    print(f"\nacquire + release, {len(ports)} master(s): microseconds (median), ratio to the raw commands")
+def uncontended(ports: list[int]) -> dict[str, float]:
+    """Return the microseconds for acquire and release, nobody waiting."""
     calls: dict[str, Callable[[], None]] = {"raw commands": by_hand(ports)}
     for name, make in peers().items():
         if len(ports) == 1 or name in ("pottery_like", "pottery"):
             calls[name] = _pair(make(f"uncontended {name}", ports))
     times: dict[str, list[float]] = {name: [] for name in calls}
-    for _ in range(rounds):
+    for number in range(ROUNDS):
         for name, call in calls.items():
-            if name != "pottery" or _ % 10 == 0:
+            if name != "pottery" or number % 10 == 0:
                 started = time.perf_counter()
                 call()
                 times[name].append(time.perf_counter() - started)
-    raw = statistics.median(times["raw commands"])
-    for name, values in times.items():
-        median = statistics.median(values)
-        print(f"  {name:20} {median * 1e6:8.0f} {median / raw:7.2f}")
+    return {name: statistics.median(values) * 1e6 for name, values in times.items()}
 
 
 def _pair(lock: Any) -> Callable[[], None]:
@@ -158,15 +153,27 @@ def hand_over(make: Make, ports: list[int], rounds: int) -> float:
     return statistics.median(times) * 1000
 
 
-def _worker(make: Make, ports: list[int], key: str, shared: tuple[Any, Any, int, Any]) -> None:
-    lock, (barrier, counter, total, results) = make(key, ports), shared
+@dataclass
+class Crowd:
+    """What came of a crowd: seconds in all, the longest wait, sections of each process, commands in all."""
+
+    seconds: float
+    longest: float
+    counts: list[int]
+    commands: int
+
+
+def _worker(make: Make, ports: list[int], key: str, shared: tuple[Any, Any, Any]) -> None:
+    lock, (barrier, counter, results) = make(key, ports), shared
     own, longest = 0, 0.0
+    lock.acquire()
+    lock.release()
     barrier.wait()
     while True:
         started = time.perf_counter()
         lock.acquire()
         longest = max(longest, time.perf_counter() - started)
-        done = counter.value >= total
+        done = counter.value >= SECTIONS
         if not done:
             counter.value += 1
             own += 1
@@ -177,32 +184,72 @@ def _worker(make: Make, ports: list[int], key: str, shared: tuple[Any, Any, int,
     results.put((own, longest))
 
 
-def crowd(make: Make, ports: list[int], sections: int, processes: int = 8) -> None:
+def crowd(make: Make, port: int) -> Crowd:
     """Several processes share critical sections of one millisecond."""
-    key = uuid.uuid4().hex
     counter, results = multiprocessing.Value("i", 0, lock=False), multiprocessing.Queue()
-    barrier = multiprocessing.Barrier(processes + 1)
-    shared = barrier, counter, sections, results
-    workers = [
-        multiprocessing.Process(target=_worker, args=(make, ports, key, shared), daemon=True) for _ in range(processes)
-    ]
+    barrier = multiprocessing.Barrier(PROCESSES + 1)
+    arguments = make, [port], uuid.uuid4().hex, (barrier, counter, results)
+    workers = [multiprocessing.Process(target=_worker, args=arguments, daemon=True) for _ in range(PROCESSES)]
     for worker in workers:
         worker.start()
-    with redis.Redis(port=ports[0]) as client:
+    with redis.Redis(port=port) as client:
+        client.ping()
+        while barrier.n_waiting < PROCESSES:
+            time.sleep(0.01)
+        before = client.info("commandstats")
         barrier.wait()
-        started, before = time.perf_counter(), client.info("commandstats")
-        while counter.value < sections:
+        started = time.perf_counter()
+        while counter.value < SECTIONS:
             time.sleep(0.002)
         took, after = time.perf_counter() - started, client.info("commandstats")
     shares = [results.get() for _ in workers]
     for worker in workers:
         worker.join()
-    calls = {name: stat["calls"] - before.get(name, {"calls": 0})["calls"] for name, stat in after.items()}
-    sent = sum(count for name, count in calls.items() if name in ("cmdstat_evalsha", "cmdstat_eval"))
-    counts = sorted(own for own, _ in shares)
-    longest = max(wait for _, wait in shares) * 1000
-    print(f"{took:6.2f} s, longest wait {longest:5.0f} ms, {counts[0]:3}-{counts[-1]:3} sections each, ", end="")
-    print(f"{sum(calls.values()) / sections:4.1f} commands per section, {sent / sections:.1f} of them scripts")
+    calls = sum(stat["calls"] - before.get(name, {"calls": 0})["calls"] for name, stat in after.items())
+    return Crowd(took, max(wait for _, wait in shares), sorted(own for own, _ in shares), calls)
+
+
+def sections_alone() -> float:
+    """Return the seconds that the sections take, one after the other."""
+    started = time.perf_counter()
+    for _ in range(SECTIONS):
+        time.sleep(0.001)
+    return time.perf_counter() - started
+
+
+def _passer(index: int, port: int, barrier: Any, counter: Any) -> None:
+    hears, tells = (socket.create_connection(("127.0.0.1", port)) for _ in range(2))
+    hears.sendall(b"SUBSCRIBE %d\r\n" % index)
+    hears.recv(1000)
+    barrier.wait()
+    while counter.value < SECTIONS:
+        hears.recv(1000)
+        counter.value += 1
+        time.sleep(0.001)
+        tells.sendall(b"PUBLISH %d x\r\n" % ((index + 1) % PROCESSES))
+        tells.recv(1000)
+
+
+def messages_alone(port: int) -> float:
+    """Return the seconds for the same sections when processes on bare sockets pass one message round: no lock."""
+    counter, barrier = multiprocessing.Value("i", 0, lock=False), multiprocessing.Barrier(PROCESSES + 1)
+    workers = [
+        multiprocessing.Process(target=_passer, args=(index, port, barrier, counter), daemon=True)
+        for index in range(PROCESSES)
+    ]
+    for worker in workers:
+        worker.start()
+    barrier.wait()
+    with redis.Redis(port=port) as client:
+        started = time.perf_counter()
+        client.publish("0", "x")
+        while counter.value < SECTIONS:
+            time.sleep(0.002)
+        took = time.perf_counter() - started
+    for worker in workers:
+        worker.kill()
+        worker.join()
+    return took
 
 
 def _holder(make: Make, ports: list[int], key: str, pipe: Any) -> None:
@@ -226,32 +273,73 @@ def crashed(make: Make, ports: list[int]) -> float:
     return (time.perf_counter() - end) * 1000
 
 
-def main() -> None:
+def main() -> str:
+    """Measure, and return the figures as Markdown."""
     global LEASE
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=1000)
-    parser.add_argument("--sections", type=int, default=500)
-    arguments = parser.parse_args()
-    nodes = [Node(programs()["redis"]).start() for _ in range(5)]
+    program = programs()
+    nodes = [Node(program.get("redis") or next(iter(program.values()))).start() for _ in range(5)]
     ports = [node.port for node in nodes]
     try:
-        for masters in (1, 3, 5):
-            uncontended(ports[:masters], arguments.rounds)
-        print("\nhand-over between two processes: milliseconds (median)")
-        for name, make in peers().items():
-            print(f"  {name:20} {hand_over(make, ports[:1], 50):8.2f}")
-        print(f"\neight processes, {arguments.sections} critical sections of 1 ms")
-        for name, make in peers().items():
-            print(f"  {name:20}", end="", flush=True)
-            crowd(make, ports[:1], arguments.sections)
+        free = {masters: uncontended(ports[:masters]) for masters in (1, 3, 5)}
+        handed = {name: hand_over(make, ports[:1], 50) for name, make in peers().items()}
+        crowds: dict[str, list[Crowd]] = {name: [] for name in peers()}
+        bounds = []
+        for _ in range(3):
+            bounds.append((sections_alone(), messages_alone(ports[0])))
+            for name, make in peers().items():
+                if name != "pottery" or not crowds[name]:
+                    crowds[name].append(crowd(make, ports[0]))
         LEASE = 1.0
-        print("\nkilled holder: milliseconds from the lease's end to the next acquisition")
-        for name, make in peers().items():
-            print(f"  {name:20} {crashed(make, ports[:1]):8.1f}")
+        waited = {name: crashed(make, ports[:1]) for name, make in peers().items()}
+        where = circumstances(nodes[0])
     finally:
         for node in nodes:
             node.stop()
+    best = {name: min(each, key=lambda one: one.seconds) for name, each in crowds.items()}
+    names = ["raw commands", *peers()]
+    return "\n\n".join(
+        [
+            where,
+            table(
+                [
+                    "acquire and release, nobody waiting",
+                    *(f"{count} master(s), us" for count in free),
+                    "/ raw commands",
+                ],
+                [
+                    [
+                        name,
+                        *(f"{times[name]:.0f}" if name in times else "" for times in free.values()),
+                        ", ".join(
+                            f"{times[name] / times['raw commands']:.2f}" for times in free.values() if name in times
+                        ),
+                    ]
+                    for name in names
+                ],
+            ),
+            f"{PROCESSES} processes, {SECTIONS} sections of 1 ms; the best of three runs.  The sections alone take "
+            f"{min(one for one, _ in bounds):.2f} s here; {min(two for _, two in bounds):.2f} s when processes on bare "
+            "sockets pass a message round instead of a lock.",
+            table(
+                ["", "in all, s", "longest wait, ms", "sections of a process", "commands per section"],
+                [
+                    [
+                        name,
+                        f"{each.seconds:.2f}",
+                        f"{each.longest * 1000:.0f}",
+                        f"{each.counts[0]}-{each.counts[-1]}",
+                        f"{each.commands / SECTIONS:.1f}",
+                    ]
+                    for name, each in best.items()
+                ],
+            ),
+            table(
+                ["", "from a release to the waiter's having the lock, ms", "from a dead holder's lease's end, ms"],
+                [[name, f"{handed[name]:.2f}", f"{waited[name]:.0f}"] for name in peers()],
+            ),
+        ]
+    )
 
 
 if __name__ == "__main__":
-    main()
+    print(main())
