@@ -136,13 +136,20 @@ if hasattr(os, "register_at_fork"):
 
 def exchange(ways: Sequence[Way], step: Ask) -> list[Any]:
     """Take an :class:`Ask` step."""
-    if len(ways) > 1 or not isinstance(lane := ways[0], Lane):
+    op = step.ops[0]
+    if len(ways) > 1 or op is None:
         return _exchange(ways, step)
+    lane = ways[0]
+    if not isinstance(lane, Lane):
+        if step.again is not None:
+            return _exchange(ways, step)
+        try:
+            return [lane.run(op)]
+        except Exception as error:
+            return [error]
     # One master, and most often nothing unusual happens: others may be waiting for what is sent here.
     began = time.monotonic()
     connection = None
-    (op,) = step.ops
-    assert op is not None
     try:
         connection = lane.open()
         connection.send_packed_command((op.packed(),))

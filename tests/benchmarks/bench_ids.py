@@ -1,20 +1,18 @@
 """NextID beside a bare INCR, a hand-written quorum, and Pottery (where it is installed).
 
-Usage: python -m tests.benchmarks.bench_ids [--calls 1500] [--seconds 2]
-
 The candidates of one table take turns in short rounds on the same servers; each figure is the median of the rounds.
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import logging
 import multiprocessing
 import statistics
-import sys
 import time
+from collections import deque
 from collections.abc import Callable
+from itertools import islice
 from typing import Any
 
 import redis
@@ -22,9 +20,13 @@ import redis.asyncio
 
 from pottery_like.aio.nextid import AIONextID
 from pottery_like.nextid import NextID
+from tests.benchmarks.support import circumstances, table
 from tests.support.servers import Node, programs
 
 ROUNDS = 9
+CALLS = 1500
+SECONDS = 2.0
+TAKEN = 500_000
 RAISE = """
 local curr = tonumber(redis.call('get', KEYS[1]))
 if curr == nil or curr < tonumber(ARGV[1]) then redis.call('set', KEYS[1], ARGV[1]) return ARGV[1] end
@@ -53,10 +55,10 @@ def by_hand(clients: list[Any]) -> Callable[[], int]:
     return next_id
 
 
-def interleaved(candidates: dict[str, Callable[[], Any]], calls: int) -> dict[str, float]:
+def interleaved(candidates: dict[str, Callable[[], Any]]) -> dict[str, float]:
     """Return the microseconds for one call of each."""
     rounds: dict[str, list[float]] = {name: [] for name in candidates}
-    each = max(1, calls // ROUNDS)
+    each = max(1, CALLS // ROUNDS)
     for call in candidates.values():
         call()
     for _ in range(ROUNDS):
@@ -68,12 +70,10 @@ def interleaved(candidates: dict[str, Callable[[], Any]], calls: int) -> dict[st
     return {name: statistics.median(times) for name, times in rounds.items()}
 
 
-def show(title: str, times: dict[str, float]) -> None:
-    """Print a table, with ratios to the first line."""
-    base = next(iter(times.values()))
-    print(f"\n{title}")
-    for name, each in times.items():
-        print(f"  {name:34} {each:9.2f} us {each / base:7.2f} x {1e6 / each:12,.0f}/s")
+def row(title: str, times: dict[str, float]) -> list[str]:
+    """Return a table's row: the time by hand, and what the others take in proportion."""
+    base, *others = times.values()
+    return [title, f"{base:.0f}", *(f"{each / base:.2f}" for each in others)]
 
 
 def pottery_ids(clients: list[Any]) -> dict[str, Callable[[], Any]]:
@@ -87,8 +87,9 @@ def pottery_ids(clients: list[Any]) -> dict[str, Callable[[], Any]]:
     return {"pottery.NextID": lambda: next(ids)}
 
 
-def uncontended(nodes: list[Node], calls: int) -> None:
-    """One client."""
+def uncontended(nodes: list[Node]) -> list[list[str]]:
+    """One client: the rows for one master and more."""
+    rows = []
     for count in (1, 3, 5):
         clients = [redis.Redis(port=node.port) for node in nodes[:count]]
         ids = NextID(key=f"bench-{count}", masters=clients)
@@ -99,21 +100,26 @@ def uncontended(nodes: list[Node], calls: int) -> None:
             else {"hand-written quorum": by_hand(clients)}
         )
         candidates = {**base, "NextID": lambda ids=ids: next(ids), **pottery_ids(clients)}
-        show(f"{count} master(s), one client", interleaved(candidates, calls))
+        rows.append(row(f"{next(iter(base))}, {count} master(s)", interleaved(candidates)))
+    return rows
+
+
+def blocks(nodes: list[Node]) -> list[list[str]]:
+    """Ids that are reserved in blocks: the rows."""
+    rows = []
     clients = [redis.Redis(port=node.port) for node in nodes]
     for count, block in ((1, 10_000), (1, 100_000), (5, 10_000)):
         ids = NextID(key="blocks", masters=clients[:count], block=block)
-        started, taken = time.perf_counter(), 0
-        for _ in ids:
-            taken += 1
-            if taken == 500_000:
-                break
-        rate = taken / (time.perf_counter() - started)
-        print(f"\nblock={block:,}, {count} master(s): {rate:,.0f} ids/s through iteration")
-        started = time.perf_counter()
-        for _ in range(500_000):
-            next(ids)
-        print(f"block={block:,}, {count} master(s): {500_000 / (time.perf_counter() - started):,.0f} ids/s by next()")
+        rates = []
+        for taking in (
+            lambda ids=ids: deque(islice(ids, 500_000), 0),
+            lambda ids=ids: [next(ids) for _ in range(500_000)],
+        ):
+            started = time.perf_counter()
+            taking()
+            rates.append(f"{500_000 / (time.perf_counter() - started):,.0f}")
+        rows.append([f"block={block:,}, {count} master(s)", *rates])
+    return rows
 
 
 def by_hand_awaited(clients: list[Any]) -> Callable[[], Any]:
@@ -129,8 +135,9 @@ def by_hand_awaited(clients: list[Any]) -> Callable[[], Any]:
     return next_id
 
 
-async def asynchronous(nodes: list[Node], calls: int) -> None:
-    """One asyncio client."""
+async def asynchronous(nodes: list[Node]) -> list[list[str]]:
+    """One asyncio client: the rows."""
+    rows = []
     for count in (1, 3, 5):
         clients = [redis.asyncio.Redis(port=node.port) for node in nodes[:count]]
         ids = AIONextID(key=f"bench-aio-{count}", masters=clients)
@@ -146,12 +153,14 @@ async def asynchronous(nodes: list[Node], calls: int) -> None:
         for _ in range(ROUNDS):
             for name, call in candidates.items():
                 started = time.perf_counter()
-                for _ in range(calls // ROUNDS):
+                for _ in range(CALLS // ROUNDS):
                     await call()
-                times[name].append((time.perf_counter() - started) / (calls // ROUNDS) * 1e6)
-        show(f"asyncio, {count} master(s)", {name: statistics.median(each) for name, each in times.items()})
+                times[name].append((time.perf_counter() - started) / (CALLS // ROUNDS) * 1e6)
+        title = f"{next(iter(candidates))}, {count} master(s)"
+        rows.append(row(title, {name: statistics.median(each) for name, each in times.items()}))
         for client in clients:
             await client.aclose()
+    return rows
 
 
 def worker(kind: str, ports: list[int], barrier: Any, seconds: float, results: Any) -> None:
@@ -174,15 +183,15 @@ def worker(kind: str, ports: list[int], barrier: Any, seconds: float, results: A
     results.put((taken, failed, slowest))
 
 
-def contended(nodes: list[Node], seconds: float) -> None:
-    """Eight processes on one sequence."""
+def contended(nodes: list[Node]) -> list[list[str]]:
+    """Eight processes on one sequence: the rows."""
     context = multiprocessing.get_context("fork")
     kinds = ["NextID", *pottery_ids([redis.Redis(port=nodes[0].port)])]
-    print("\n8 processes on one sequence")
+    rows = []
     for count in (1, 3, 5):
         for kind in kinds:
             barrier, results = context.Barrier(8), context.Queue()
-            args = (kind, [node.port for node in nodes[:count]], barrier, seconds, results)
+            args = (kind, [node.port for node in nodes[:count]], barrier, SECONDS, results)
             workers = [context.Process(target=worker, args=args) for _ in range(8)]
             for each in workers:
                 each.start()
@@ -191,35 +200,41 @@ def contended(nodes: list[Node], seconds: float) -> None:
                 each.join()
             taken = [value for values, _, _ in outcomes for value in values]
             failed, slowest = sum(each[1] for each in outcomes), max(each[2] for each in outcomes)
-            duplicates = len(taken) - len(set(taken))
-            calls = len(taken) + failed
-            fewest, most = min(len(each[0]) for each in outcomes), max(len(each[0]) for each in outcomes)
-            print(
-                f"  {count} master(s) {kind:16} {len(taken) / seconds:8,.0f} ids/s  duplicates {duplicates}  "
-                f"failed {failed / max(1, calls):6.1%}  slowest {slowest * 1e3:6.1f} ms  "
-                f"per process {fewest}-{most}  highest id / ids {max(taken) / len(taken):.2f}"
+            rows.append(
+                [
+                    f"{kind}, {count} master(s)",
+                    f"{len(taken) / SECONDS:,.0f}",
+                    f"{len(taken) - len(set(taken))}",
+                    f"{failed / max(1, len(taken) + failed):.1%}",
+                    f"{slowest * 1e3:.0f}",
+                ]
             )
+    return rows
 
 
-def main() -> None:
-    """Run all comparisons."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--calls", type=int, default=1500)
-    parser.add_argument("--seconds", type=float, default=2.0)
-    parser.add_argument("--peers", help="a directory that has Pottery, beside what is installed")
-    options = parser.parse_args()
-    if options.peers:
-        sys.path.append(options.peers)
-    program = next(iter(programs().values()))
-    nodes = [Node(program).start() for _ in range(5)]
+def main() -> str:
+    """Measure, and return the figures as Markdown."""
+    program = programs()
+    nodes = [Node(program.get("redis") or next(iter(program.values()))).start() for _ in range(5)]
     try:
-        uncontended(nodes, options.calls)
-        asyncio.run(asynchronous(nodes, options.calls))
-        contended(nodes, options.seconds)
+        return "\n\n".join(
+            [
+                circumstances(nodes[0]),
+                table(
+                    ["one client, against", "by hand, us", "NextID / by hand", "Pottery / by hand"], uncontended(nodes)
+                ),
+                table(["asyncio, against", "by hand, us", "AIONextID / by hand", ""], asyncio.run(asynchronous(nodes))),
+                table(["in blocks", "ids/s by iteration", "ids/s by next()"], blocks(nodes)),
+                table(
+                    ["eight processes, one sequence", "ids/s", "duplicates", "failed calls", "slowest call, ms"],
+                    contended(nodes),
+                ),
+            ]
+        )
     finally:
         for node in nodes:
             node.stop()
 
 
 if __name__ == "__main__":
-    main()
+    print(main())
