@@ -4,13 +4,17 @@ PYTHON ?= python3
 BIN := .venv/bin
 JOBS ?= 2
 
-.PHONY: demo test check format lint types docs bench clean
+.PHONY: demo test test-all check format lint types docs bench clean
 
 demo: .venv/demo
 	$(BIN)/python -m pottery_like demo $(FILES)
 
 test: .venv/test
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(ARGS)
+
+# Every test on every kind of server, client and connection; see tests/conftest.py.
+test-all: export MATRIX = all
+test-all: test
 
 check: .venv/check format lint types test
 
