@@ -255,5 +255,5 @@ PAIRS = SETUPS if ALL else [each for each in SETUPS if _differences(each) in {0,
 """Whatever two properties of a set-up meet, they meet in one of these: the first one, and those that differ from it in
 all properties but one."""
 
-FEW = SETUPS if ALL else [each for each in SETUPS if str(each).endswith(("standalone-resp2-sync", "cluster-resp3-aio"))]
-"""For tests that take their time: both topologies, protocols and worlds, but not all combinations."""
+FEW = SETUPS if ALL else list({(each.topology, each.world): each for each in reversed(PAIRS)}.values())[::-1]
+"""For what takes its time, and for what depends on topology and world alone: each topology in each world."""
