@@ -25,7 +25,7 @@ from hypothesis import HealthCheck, settings
 import pottery_like
 from tests.support import servers
 from tests.support.facade import Loop, unwrap, wrap
-from tests.support.servers import FEW, PAIRS, SETUPS, Setup
+from tests.support.servers import FEW, PAIRS, SERVER_WORLDS, SETUPS, Node, Setup
 
 settings.register_profile(
     "default",
@@ -123,6 +123,30 @@ def make(request: pytest.FixtureRequest) -> Iterator[Maker]:
 
 async def _filled(container: Any) -> Any:
     return await container
+
+
+@pytest.fixture(params=SERVER_WORLDS, ids="-".join)
+def place(request: pytest.FixtureRequest) -> tuple[str, str]:
+    """A server program and a world, for the tests of faults, which have servers of their own."""
+    return request.param  # type: ignore[no-any-return]
+
+
+@pytest.fixture
+def world(place: tuple[str, str]) -> Any:
+    """The world of the place."""
+    return place[1]
+
+
+@pytest.fixture
+def node(place: tuple[str, str]) -> Node:
+    """A server that may be mistreated."""
+    return servers.spares(place[0])[0]
+
+
+@pytest.fixture
+def five() -> list[Node]:
+    """Five independent masters that may be mistreated."""
+    return servers.spares(next(iter(servers.programs())), 5)
 
 
 @pytest.fixture

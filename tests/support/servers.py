@@ -14,6 +14,7 @@ import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import astuple, dataclass, field
 from functools import cache
+from itertools import product
 from typing import Any
 
 import redis
@@ -86,6 +87,12 @@ class Node:
     def start(self) -> Node:
         """Start the process and wait until it answers."""
         return self.launch().ready()
+
+    def resume(self) -> None:
+        """Start the process if it doesn't run, and wake it if it is paused."""
+        if self.process is None:
+            self.launch()
+        self.signal(signal.SIGCONT)
 
     def ready(self) -> Node:
         """Wait until the process answers."""
@@ -197,6 +204,25 @@ def cluster(name: str) -> tuple[Node, ...]:
     return nodes
 
 
+_spares: dict[tuple[str, tuple[str, ...]], list[Node]] = {}
+
+
+def spares(name: str, number: int = 1, options: tuple[str, ...] = ()) -> list[Node]:
+    """Return empty servers that a test may mistreat; later ones get the same, recovered."""
+    nodes = _spares.setdefault((name, options), [])
+    while len(nodes) < number:
+        nodes.append(Node(programs()[name], options))
+        _nodes.append(nodes[-1])
+    for node in nodes[:number]:
+        node.resume()
+    for node in nodes[:number]:
+        with redis.Redis(port=node.ready().port) as client:
+            client.config_set("maxmemory", 0)
+            client.flushall()
+            client.script_flush()
+    return nodes[:number]
+
+
 def launch_all() -> None:
     """Start all shared servers; who needs one waits until it answers."""
     for name in programs():
@@ -209,6 +235,7 @@ def stop_all() -> None:
     for node in _nodes:
         node.stop()
     _nodes.clear()
+    _spares.clear()
 
 
 @dataclass(frozen=True)
@@ -254,6 +281,13 @@ def _differences(setup: Setup) -> int:
 PAIRS = SETUPS if ALL else [each for each in SETUPS if _differences(each) in {0, max(map(_differences, SETUPS)) - 1}]
 """Whatever two properties of a set-up meet, they meet in one of these: the first one, and those that differ from it in
 all properties but one."""
+
+SERVER_WORLDS = (
+    list(product(sorted(programs()), ("sync", "aio")))
+    if ALL
+    else [(sorted(programs())[index % len(programs())], world) for index, world in enumerate(("sync", "aio"))]
+)
+"""For what goes wrong between one client and one server: each server and each world."""
 
 FEW = SETUPS if ALL else list({(each.topology, each.world): each for each in reversed(PAIRS)}.values())[::-1]
 """For what takes its time, and for what depends on topology and world alone: each topology in each world."""
