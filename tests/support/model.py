@@ -20,7 +20,7 @@ _sync = next(setup for setup in _standalone if (setup.protocol, setup.world) == 
 _aio = next(setup for setup in reversed(_standalone) if (setup.protocol, setup.world) == (3, "aio"))
 at_sizes = pytest.mark.parametrize(
     ("make", "size"),
-    [(_sync, 1000), (_sync, 1001), (_sync, 2500), (_aio, 1001)],
+    [(_sync, 1000), (_sync, 2500), (_aio, 1001)],
     indirect=["make"],
     ids=str,
 )
