@@ -104,13 +104,13 @@ def _put(make: Maker, name: str, key: str) -> None:
 def test_waits_beyond_the_socket_timeout(make: Maker) -> None:
     client = make.setup.client(socket_timeout=0.2) if make.loop is None else make.loop.call(_short(make))
     subject = make("RedisSimpleQueue", client=client)
-    producer = threading.Timer(0.7, _put, (make, "RedisSimpleQueue", subject.key))
+    producer = threading.Timer(0.45, _put, (make, "RedisSimpleQueue", subject.key))
     producer.start()
     assert subject.get() == "late"
     started = time.monotonic()
     with pytest.raises(queue.Empty):
-        subject.get(timeout=0.5)
-    assert time.monotonic() - started >= 0.5
+        subject.get(timeout=0.3)
+    assert time.monotonic() - started >= 0.3
     producer.join()
     make.run(client.close() if make.loop is None else client.aclose())
 

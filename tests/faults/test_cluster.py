@@ -143,19 +143,27 @@ def test_keys_in_several_slots_are_read_first(make: Maker) -> None:
         container.clear()
 
 
-def test_a_dead_master_is_reported(place: tuple[str, str]) -> None:
-    own = start_cluster(programs()[place[0]])
+@pytest.fixture
+def doomed(place: tuple[str, str]) -> Iterator[tuple[list[Node], Maker]]:
+    """A cluster of the test's own."""
+    nodes = start_cluster(programs()[place[0]])
     loop = Loop() if place[1] == "aio" else None
     package: Any = redispy if loop is None else redis.asyncio
-    connect = lambda: package.RedisCluster(host="127.0.0.1", port=own[0].port)  # noqa: E731
-    doomed = Maker(Setup(place[0], "cluster", 2, place[1]), loop.call(connect) if loop else connect(), loop)
-    container = doomed("RedisDict", {"a": 1}, key=f"{KEY}:dict")
-    next(node for node in own if answers_for(node, f"{KEY}:dict")).kill()
+    connect = lambda: package.RedisCluster(host="127.0.0.1", port=nodes[0].port)  # noqa: E731
+    own = Maker(Setup(place[0], "cluster", 2, place[1]), loop.call(connect) if loop else connect(), loop)
+    yield nodes, own
+    own.keys.clear()
+    own.close()
+    for node in nodes:
+        node.stop()
+
+
+def test_a_dead_master_is_reported(doomed: tuple[list[Node], Maker]) -> None:
+    nodes, own = doomed
+    container = own("RedisDict", {"a": 1}, key=f"{KEY}:dict")
+    next(node for node in nodes if answers_for(node, f"{KEY}:dict")).kill()
     with pytest.raises((redispy.ConnectionError, redispy.TimeoutError, redispy.RedisError)):
         container["a"]
-    doomed.close()
-    for node in own:
-        node.stop()
 
 
 def answers_for(node: Node, key: str) -> bool:

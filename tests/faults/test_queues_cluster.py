@@ -7,14 +7,18 @@ import threading
 from collections.abc import Sequence
 from typing import Any
 
+import pytest
 import redis as redispy
 import redis.asyncio
 
-from tests.faults.test_cluster import Move, nodes
+from tests.faults.test_cluster import Move
 from tests.faults.test_queues import CLASSES, both, wait_for_blocked
-from tests.support.servers import Node
+from tests.support.servers import Node, cluster
 
-__all__ = ["nodes"]
+
+@pytest.fixture
+def nodes(place: tuple[str, str]) -> tuple[Node, ...]:
+    return cluster(place[0])
 
 
 @both
