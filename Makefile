@@ -2,7 +2,10 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
-JOBS ?= 2
+# More than the cores that it is meant for, as many tests wait.
+JOBS ?= 3
+# Otherwise each process of the tests compiles everything anew.
+export PYTHONDONTWRITEBYTECODE =
 
 .PHONY: demo test test-all check format lint types docs bench clean
 
