@@ -115,7 +115,10 @@ def exact(value: Any) -> Any:
         return [exact(item) for item in value]
     if isinstance(value, dict):
         return [(exact(key), exact(item)) for key, item in value.items()]
-    return (type(value), repr(value)) if isinstance(value, int | float) else value
+    for kind in (bool, int, float):
+        if isinstance(value, kind):
+            return kind, repr(kind(value))
+    return value
 
 
 def assert_exact(call: Any, expected: tuple[str, Any], got: tuple[str, Any]) -> None:
