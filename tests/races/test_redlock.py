@@ -20,8 +20,9 @@ import redis.asyncio
 from pottery_like.aio.redlock import AIORedlock
 from pottery_like.exceptions import ReleaseUnlockedLock
 from pottery_like.redlock import Redlock
-from tests.support.servers import Node
+from tests.support.servers import Node, programs
 
+PROGRAM = next(iter(programs().values()))
 FORK = multiprocessing.get_context("fork")
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 
@@ -97,25 +98,29 @@ def overlaps(recorded: list[list[Interval]]) -> int:
     return sum(second[0] < first[1] for first, second in itertools.pairwise(intervals))
 
 
-def test_one_master(five: list[Node]) -> None:
-    recorded = _race([five[0].port], 1.5, 10, lambda pids, until: None)
-    counts = [len(each) for each in recorded]
-    assert overlaps(recorded) == 0
-    assert not any(lost for each in recorded for _, _, lost in each)
-    # Nobody is left out: the line is first come, first served.
-    assert min(counts) * 3 > max(counts) > 0
+def test_one_master() -> None:
+    node = Node(PROGRAM).start()
+    try:
+        recorded = _race([node.port], 1.5, 10, lambda pids, until: None)
+        counts = [len(each) for each in recorded]
+        assert overlaps(recorded) == 0
+        assert not any(lost for each in recorded for _, _, lost in each)
+        # Nobody is left out: the line is first come, first served.
+        assert min(counts) * 3 > max(counts) > 0
+    finally:
+        node.stop()
 
 
 @pytest.mark.parametrize("kind", ["killed and restarted empty", "paused", "holders paused"])
-def test_five_masters(five: list[Node], kind: str) -> None:
-    lease = 0.6
+def test_five_masters(kind: str) -> None:
+    nodes, lease = [Node(PROGRAM).start() for _ in range(5)], 0.6
 
     def meanwhile(pids: list[int], until: float) -> None:
         number = 0
         time.sleep(0.3)
         while time.monotonic() < until - 1:
             number += 1
-            node = five[number % 5]
+            node = nodes[number % 5]
             if kind == "paused":
                 node.signal(signal.SIGSTOP)
                 time.sleep(0.8)
@@ -131,6 +136,11 @@ def test_five_masters(five: list[Node], kind: str) -> None:
                 time.sleep(lease + 0.1)
                 node.start()
 
-    recorded = _race([node.port for node in five], 4, lease, meanwhile)
-    assert overlaps(recorded) == 0
-    assert sum(len(each) for each in recorded) > 20
+    try:
+        recorded = _race([node.port for node in nodes], 4, lease, meanwhile)
+        assert overlaps(recorded) == 0
+        assert sum(len(each) for each in recorded) > 20
+    finally:
+        for node in nodes:
+            node.signal(signal.SIGCONT)
+            node.stop()
