@@ -6,6 +6,9 @@ and scripts, a cluster with slots, a protocol with the shape of replies, asyncio
 takes the ``make`` fixture runs on five cells (``servers.PAIRS``) in which any two properties meet.  ``@every`` is for
 the one thorough test of a container against its builtin, which runs in all cells, and ``@few`` for what takes its time.
 
+What goes wrong between a client and its server is tested on servers that may be mistreated, ``node`` or ``five``, once
+with each server and in each ``world``.
+
 ``MATRIX=all`` (``make test-all``) runs every test in every cell.
 
 A worker's cells share the servers, and each cell has one client and one event loop for all its tests.
@@ -53,9 +56,11 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 
 def pytest_sessionfinish() -> None:
-    for each in _makers.values():
-        each.close()
-    servers.stop_all()
+    try:
+        for each in _makers.values():
+            each.close()
+    finally:
+        servers.stop_all()
 
 
 class Maker:

@@ -38,16 +38,26 @@ def programs() -> dict[str, str]:
     return found
 
 
+_given: set[int] = set()
+
+
 def free_port() -> int:
-    """Return a port that is free, and whose cluster bus port is free too."""
+    """Return a port that is free, and whose cluster bus port is free too, below those that systems give to clients.
+
+    It stays free until its server is there: each of xdist's workers has ports of its own, and gives none twice.
+    """
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) % 8
     while True:
-        port = random.randrange(20000, 50000)
+        port = random.randrange(10000 + worker, 20000, 8)
+        if port in _given:
+            continue
         try:
             for number in (port, port + 10000):
                 with socket.socket() as probe:
                     probe.bind(("127.0.0.1", number))
         except OSError:
             continue
+        _given.add(port)
         return port
 
 
