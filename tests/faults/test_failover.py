@@ -187,7 +187,7 @@ def test_failover(setting: Any, tmp_path: Path) -> None:
         lock.release()
         await other.release()
 
-        lock, other = await acquired(1.0)
+        lock, other = await acquired(0.7)
         after = [lock.fencing_token or 0, other.fencing_token or 0]
         assert after > before, "fencing tokens went back"
         assert after[1] > before[1], "fencing tokens went back"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import threading
 import time
 import uuid
 from collections.abc import Iterator
@@ -244,6 +245,46 @@ def test_dead_waiter_is_passed_over(actors: Actors, nodes: list[Node]) -> None:
     holder.release()
     assert call.wait(5) is True
     other.release()
+
+
+def test_waiters_of_a_process_take_turns_at_listening(nodes: list[Node]) -> None:
+    name, url = uuid.uuid4().hex, f"redis://127.0.0.1:{nodes[0].port}"
+    holder, *others = (Redlock(key=name, masters=url) for _ in range(4))
+    holder.acquire()
+    with redis.Redis(port=nodes[0].port) as client:
+        calls = []
+        for number, other in enumerate(others):
+            calls.append(InBackground(other.acquire, timeout=0.5 if number == 0 else 20))
+            wait_until(lambda: client.llen(f"{{{holder.key}}}:waiters") == len(calls), "one more waits")
+    # The first one listens for all, until it leaves.
+    assert calls[0].wait() is False
+    for lock, call, waiter in ((holder, calls[1], others[1]), (others[1], calls[2], others[2])):
+        started = time.monotonic()
+        lock.release()
+        assert call.wait() is True
+        assert time.monotonic() - started < 2
+        assert waiter.locked() > 0
+    others[2].release()
+
+
+def test_waiting_within_a_signal_handler(nodes: list[Node]) -> None:
+    url, tried = f"redis://127.0.0.1:{nodes[0].port}", []
+    holder, lock = (Redlock(key="outer", masters=url) for _ in range(2))
+    inner, other = (Redlock(key="inner", masters=url) for _ in range(2))
+    holder.acquire()
+    inner.acquire()
+    before = signal.signal(signal.SIGALRM, lambda number, frame: tried.append(other.acquire(timeout=0.2)))
+    signal.setitimer(signal.ITIMER_REAL, 0.2)
+    releasing = threading.Timer(0.8, holder.release)
+    releasing.start()
+    try:
+        assert lock.acquire(timeout=10)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+        releasing.join()
+    assert tried == [False]
+    lock.release()
+    inner.release()
 
 
 def test_a_forks_child_holds_nothing(nodes: list[Node]) -> None:

@@ -137,7 +137,7 @@ def test_five_masters(kind: str) -> None:
                 node.start()
 
     try:
-        recorded = _race([node.port for node in nodes], 3, lease, meanwhile)
+        recorded = _race([node.port for node in nodes], 2.6, lease, meanwhile)
         assert overlaps(recorded) == 0
         assert sum(len(each) for each in recorded) > 20
     finally:

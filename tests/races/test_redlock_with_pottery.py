@@ -17,7 +17,7 @@ from tests.races.test_redlock import FORK, PROGRAM, Interval, overlaps
 from tests.support.servers import Node
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
-SECONDS = 1.0
+SECONDS = 0.7
 LEASE = 5.0
 
 
