@@ -223,7 +223,7 @@ def main() -> str:
                 table(
                     ["one client, against", "by hand, us", "NextID / by hand", "Pottery / by hand"], uncontended(nodes)
                 ),
-                table(["asyncio, against", "by hand, us", "AIONextID / by hand", ""], asyncio.run(asynchronous(nodes))),
+                table(["asyncio, against", "by hand, us", "AIONextID / by hand"], asyncio.run(asynchronous(nodes))),
                 table(["in blocks", "ids/s by iteration", "ids/s by next()"], blocks(nodes)),
                 table(
                     ["eight processes, one sequence", "ids/s", "duplicates", "failed calls", "slowest call, ms"],
