@@ -2,6 +2,7 @@
 
 from pottery_like._ops.queue import QueueCounts
 from pottery_like.aio.bloom import AIOBloomFilter
+from pottery_like.aio.cachedordereddict import AIOCachedOrderedDict
 from pottery_like.aio.counter import AIORedisCounter
 from pottery_like.aio.deque import AIORedisDeque
 from pottery_like.aio.dict import AIORedisDict
@@ -14,6 +15,7 @@ from pottery_like.aio.set import AIORedisSet
 from pottery_like.aio.shared import AIORedisRWLock, AIORedisSemaphore
 from pottery_like.aio.simplequeue import AIORedisSimpleQueue
 from pottery_like.bloom import BloomFilter
+from pottery_like.cachedordereddict import CachedOrderedDict
 from pottery_like.codecs import Codec, DataclassCodec, JSONCodec, MsgpackCodec, PickleCodec
 from pottery_like.counter import RedisCounter
 from pottery_like.deque import RedisDeque
@@ -57,6 +59,7 @@ from pottery_like.timer import ContextTimer
 
 __all__ = [
     "AIOBloomFilter",
+    "AIOCachedOrderedDict",
     "AIODelivery",
     "AIOHyperLogLog",
     "AIONextID",
@@ -71,6 +74,7 @@ __all__ = [
     "AIORedisSimpleQueue",
     "AIORedlock",
     "BloomFilter",
+    "CachedOrderedDict",
     "Codec",
     "ConcurrentEditError",
     "ContextTimer",
