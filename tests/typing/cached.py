@@ -22,7 +22,7 @@ def cached(redis: Redis) -> None:
 
 
 async def aio_cached() -> None:
-    found: AIOCachedOrderedDict[int, str] = await AIOCachedOrderedDict(redis_key="found", dict_keys=(1, 2))
+    found = await AIOCachedOrderedDict[int, str](redis_key="found", dict_keys=(1, 2))
     await found.set(1, "one")
     assert_type(found[1], str)
     assert_type(await found.setdefault(2, "two"), str)
