@@ -16,7 +16,7 @@ from pottery_like.aio.shared import AIORedisRWLock, AIORedisSemaphore
 from pottery_like.aio.simplequeue import AIORedisSimpleQueue
 from pottery_like.bloom import BloomFilter
 from pottery_like.cachedordereddict import CachedOrderedDict
-from pottery_like.codecs import Codec, DataclassCodec, JSONCodec, MsgpackCodec, PickleCodec
+from pottery_like.codecs import Codec, DataclassCodec, JSONCodec, MsgpackCodec, PickleCodec, TypedCodec
 from pottery_like.counter import RedisCounter
 from pottery_like.deque import RedisDeque
 from pottery_like.dict import RedisDict
@@ -118,6 +118,7 @@ __all__ = [
     "ReleaseUnlockedLock",
     "ServerNotFoundError",
     "TooManyExtensions",
+    "TypedCodec",
     "WrongTypeError",
     "embedded",
     "synchronize",
