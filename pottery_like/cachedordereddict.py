@@ -62,7 +62,7 @@ class CachedOrderedDict(Local[K, V], Container[CachedOps[K, V]]):
         timeout: float | timedelta | None = 60,
         redis: Client | str | None = None,
         key: str | None = None,
-        codec: Codec[Any] | None = None,
+        codec: Codec[V] | None = None,
         redis_url: str | None = None,
     ) -> None:
         source = servers.checked(given(redis_client, redis, "redis_client or redis"), redis_url, Client)

@@ -7,7 +7,17 @@ from dataclasses import dataclass
 from redis import Redis
 from typing_extensions import assert_type
 
-from pottery_like import Codec, MsgpackCodec, RedisList, TypedCodec
+from pottery_like import (
+    CachedOrderedDict,
+    Codec,
+    MsgpackCodec,
+    PickleCodec,
+    RedisDict,
+    RedisList,
+    RedisQueue,
+    RedisSet,
+    TypedCodec,
+)
 
 
 @dataclass
@@ -23,5 +33,11 @@ def codecs(redis: Redis) -> None:
     points: Codec[Point] = TypedCodec(Point)
     found: RedisList[Point] = RedisList(redis=redis, key="points", codec=points)
     assert_type(found[0], Point)
-    anything: Codec[int] = MsgpackCodec()
-    del anything
+    assert_type(RedisList(redis=redis, codec=TypedCodec(Point)), RedisList[Point])
+    assert_type(RedisQueue(redis=redis, codec=TypedCodec(Point)).get(), Point)
+    cached = CachedOrderedDict(redis_client=redis, dict_keys=["a"], codec=TypedCodec(Point))
+    assert_type(cached["a"], Point)
+    named: RedisDict[str, Point] = RedisDict(redis=redis, codec=points)
+    anything: RedisDict[str, int] = RedisDict(redis=redis, codec=MsgpackCodec())
+    secret: RedisSet[str] = RedisSet(["a"], redis=redis, codec=PickleCodec(b"sixteen bytes or more"))
+    del named, anything, secret
