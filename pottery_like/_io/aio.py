@@ -22,6 +22,7 @@ from pottery_like._io.wire import (
     decoded,
     give_up,
     pack,
+    packed,
     refuse,
     repeatable,
 )
@@ -172,7 +173,11 @@ class Runner(Waits):
             if asking:
                 await connection.send_command("ASKING")
                 await connection.read_response()
-            await connection.send_command(*argv)
+            data = packed(argv)
+            if data is None:
+                await connection.send_command(*argv)
+            else:
+                await connection.send_packed_command(data)
             return await connection.read_response(disable_decoding=True)
         except ResponseError:
             raise

@@ -27,6 +27,7 @@ from pottery_like._io.wire import (
     decoded,
     give_up,
     pack,
+    packed,
     refuse,
     repeatable,
 )
@@ -266,7 +267,11 @@ class Runner:
             if asking:
                 wire.send_command("ASKING")
                 wire.read_response()
-            wire.send_command(*argv)
+            data = packed(argv)
+            if data is None:
+                wire.send_command(*argv)
+            else:
+                wire.send_packed_command(data)
             return wire.read_response(disable_decoding=True)
         except ResponseError:
             raise

@@ -1,0 +1,167 @@
+"""The results of one coroutine function in Redis: :mod:`pottery_like.memo`, awaited."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
+from typing import Any
+
+from pottery_like._core.keys import container_key, random_key
+from pottery_like._core.op import Op
+from pottery_like._io import servers
+from pottery_like._io.aio import Client, Runner
+from pottery_like._io.aio_flights import Flights
+from pottery_like._io.leaving import remove_keys
+from pottery_like._io.owned import Owned
+from pottery_like._io.wire import AWAY
+from pottery_like._ops.calls import CacheInfo, Calls
+from pottery_like._ops.flight import Flight, Found, look
+from pottery_like._ops.memo import MemoOps, Options, own_key
+from pottery_like.codecs import Codec
+
+_owned: Owned[Runner] = Owned(remove_keys)
+
+
+class AIOMemo:
+    """A coroutine function and its results.
+
+    :param function: the coroutine function.
+    :param source: the client or URL.
+    :param key: the key; None for the function's own.
+    """
+
+    def __init__(
+        self,
+        function: Callable[..., Awaitable[Any]],
+        source: Any,
+        key: str | None,
+        codec: Codec[Any] | None,
+        options: Options,
+    ) -> None:
+        self._source = servers.checked(source, None, Client)
+        named = own_key(function) if key is None else key
+        self._anonymous = named is None
+        where = container_key(random_key() if named is None else named)
+        self._ops = MemoOps(where, function, options, codec, shared=key is not None)
+        self._calls = Calls(self._ops, function, AWAY, nullcontext())
+        self._function = function
+        self._made_flights: Flights | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    @property
+    def _flights(self) -> Flights:
+        flights = self._made_flights
+        loop = asyncio.get_running_loop()
+        if flights is None or self._loop is not loop:
+            # Futures belong to an event loop, and so do the library's own clients.
+            flights = self._made_flights = Flights(Runner(servers.aio_client(self._source)))
+            self._loop = loop
+            if self._anonymous:
+                _owned.add(flights.runner, self._ops.clear())
+        return flights
+
+    def wrapper(self) -> Callable[..., Awaitable[Any]]:
+        """Return the function that looks for results first."""
+
+        @functools.wraps(self._function)
+        async def cached(*args: Any, **kwargs: Any) -> Any:
+            return await self._call(args, kwargs)
+
+        @functools.wraps(self._function)
+        async def bypass(*args: Any, **kwargs: Any) -> Any:
+            return await self._bypass(args, kwargs)
+
+        made: Any = cached
+        made.__bypass__ = bypass
+        for method in (
+            self.cache_clear,
+            self.cache_info,
+            self.cache_parameters,
+            self.invalidate,
+            self.invalidate_prefix,
+            self.invalidate_tag,
+        ):
+            setattr(made, method.__name__, method)
+        return cached
+
+    async def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        calls = self._calls
+        entry = calls.entry(args, kwargs)
+        if entry is None:
+            return await self._function(*args, **kwargs)
+        found: Found | Exception
+        try:
+            found = await self._flights.runner.step(look(entry))
+        except AWAY as error:
+            found = error
+        outcome = calls.usual(entry, found)
+        return await self._fly(calls.rest(entry, found), args, kwargs) if outcome is None else outcome.value
+
+    async def _bypass(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        entry = self._calls.entry(args, kwargs, forced=True)
+        if entry is None:
+            return await self._function(*args, **kwargs)
+        return await self._fly(self._calls.rest(entry), args, kwargs)
+
+    async def _fly(self, flight: Flight[Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        outcome = await self._flights.fly(flight, functools.partial(self._function, *args, **kwargs))
+        if outcome.error is None:
+            return outcome.value
+        try:
+            raise outcome.error
+        finally:
+            # The exception knows this frame, which must not know the exception.
+            del outcome
+
+    async def _run(self, op: Op[Any]) -> Any:
+        return await self._flights.runner.run(op)
+
+    async def cache_info(self) -> CacheInfo:
+        """Return how often there was a result and how often not, ``maxsize``, and how many results there are.
+
+        O(1), 1 round trip; with ``ttl=`` O(log n) more for each result that has expired since.
+        """
+        info: CacheInfo = await self._run(self._calls.info())
+        return info
+
+    async def cache_clear(self) -> None:
+        """Remove all results, and count from 0.  O(n) on the server's background thread; 1 round trip, atomic.
+
+        What is being computed meanwhile is not stored.
+        """
+        await self._run(self._ops.clear())
+        self._calls.cleared()
+
+    def cache_parameters(self) -> dict[str, Any]:
+        """Return the arguments of redis_cache()."""
+        return self._ops.options.parameters()
+
+    async def invalidate(self, *args: Any, **kwargs: Any) -> bool:
+        """Remove the result for these arguments.  O(1), 1 round trip, atomic.
+
+        What is being computed for them meanwhile is not stored.
+
+        :returns: whether there was one.
+        :raises TypeError: the arguments don't fit the function, or can't be part of a key.
+        """
+        self._calls.recent.clear()
+        removed: bool = await self._run(self._ops.drop(self._ops.spelled(args, kwargs)))
+        return removed
+
+    async def invalidate_prefix(self, *args: Any) -> None:
+        """Make invalid the results for all calls with these leading arguments.  O(1), 1 round trip, atomic.
+
+        :raises TypeError: there are more than ``prefixes=`` provides for.
+        """
+        self._calls.recent.clear()
+        await self._run(self._ops.drop_prefix(args))
+
+    async def invalidate_tag(self, *tags: str) -> None:
+        """Make invalid all results with one of these tags.  O(len(tags)), 1 round trip, atomic.
+
+        :raises TypeError: the cache has no ``tags=``.
+        """
+        self._calls.recent.clear()
+        await self._run(self._ops.drop_tags(tags))
