@@ -15,7 +15,7 @@ from pottery_like._io.leaving import remove_keys
 from pottery_like._io.owned import Owned
 from pottery_like._io.sync import Client, Runner
 from pottery_like._io.wire import AWAY
-from pottery_like._ops.calls import CacheInfo, Calls
+from pottery_like._ops.calls import UNUSUAL, CacheInfo, Calls
 from pottery_like._ops.flight import Flight, Found, new_token
 from pottery_like._ops.memo import MemoOps, Options, own_key
 from pottery_like.codecs import Codec
@@ -87,8 +87,8 @@ class Memo:
             found = flights.runner.run(entry.look(new_token()))
         except AWAY as error:
             found = error
-        outcome = calls.usual(entry, found)
-        return self._fly(calls.rest(entry, found), args, kwargs) if outcome is None else outcome.value
+        value = calls.usual(entry, found)
+        return self._fly(calls.rest(entry, found), args, kwargs) if value is UNUSUAL else value
 
     def _bypass(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         entry = self._calls.entry(args, kwargs, forced=True)

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 else:
     CacheInfo = type(functools.lru_cache(lambda: None).cache_info())
 
+UNUSUAL = object()
+
 REMEMBERED = 1000
 """How many results a process remembers for when the server is away."""
 
@@ -89,19 +91,19 @@ class Calls:
         except UnfitError:
             return None
 
-    def usual(self, entry: MemoEntry, found: Found | Exception) -> Outcome[Any] | None:
-        """Return what a look has brought, if that is all."""
+    def usual(self, entry: MemoEntry, found: Found | Exception) -> Any:
+        """Return the result that a look has brought, if that is all; else UNUSUAL."""
         if type(found) is not Hit:
-            return None
+            return UNUSUAL
         try:
             value = self.ops.decode(found)
         except DecodeError:
-            return None
+            return UNUSUAL
         with self._lock:
             self.hits += 1
         if self.recent.wanted:
             self.recent.saw(entry.field, found)
-        return Outcome(found, value)
+        return value
 
     def rest(self, entry: MemoEntry, found: Found | Exception | None = None) -> Flight[Any]:
         """Do what follows a look that has brought no result; without one, look for the lease only.
@@ -119,10 +121,10 @@ class Calls:
         except self._away as error:
             return (yield from self._without(entry, error))
         if outcome.error is None and outcome.hit is not None:
-            usual = self.usual(entry, outcome.hit)
-            if usual is None:
+            value = self.usual(entry, outcome.hit)
+            if value is UNUSUAL:
                 return (yield from self.rest(entry, outcome.hit))
-            return usual
+            return Outcome(outcome.hit, value)
         self._count(misses=not bypass)
         return self._made(entry, outcome)
 

@@ -58,7 +58,7 @@ def new_token() -> bytes:
     return b"%s%x" % (_process, next(_numbers))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Hit:
     """An entry that is there.
 

@@ -205,7 +205,8 @@ class MemoOps(KeyOps):
         self._times = tuple(options.milliseconds(name) for name in ("lease", "timeout"))
         self._stale = options.milliseconds("stale")
         self._looking = self._flags.encode() + (b"l" if options.stale_on_error else b"")
-        self._settings = b"%d %d 0" % (self._times[0], self._stale)
+        self._timeout = b"%d" % self._times[1]
+        self._settings = b" %d %d 0" % (self._times[0], self._stale)
 
     def spelled(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Spelled:
         """Spell a call.
@@ -255,7 +256,7 @@ class MemoOps(KeyOps):
         if forced:
             flags += b"fq"
         # A second run finds the lease its own; statistics on the server may count it twice.
-        return Op(self._look, keys, (flags, field_, token, self._times[1], settings), decode, True)
+        return Op(self._look, keys, (flags, field_, self._timeout, token + settings), decode, True)
 
     def store(
         self, field_: bytes, token: bytes, value: Any, took: float, rows: Iterable[bytes]
