@@ -67,6 +67,7 @@ class Tier(Protocol):
 
     def sweep(self, now: float) -> float:
         """Forget what is due at ``now``, in ``time.monotonic()``'s seconds; return when to call again, or ``inf``."""
+        ...
 
 
 @dataclass(slots=True)

@@ -54,9 +54,9 @@ class Link:
     """
 
     def __init__(
-        self, owner: object, client: Redis, tiers: Tiers, max_stale: float, clustered: bool, wake: Callable[[], None]
+        self, owner: Any, client: Redis, tiers: Tiers, *, max_stale: float, clustered: bool, wake: Callable[[], None]
     ) -> None:
-        self.owner = weakref.ref(owner)
+        self.owner: weakref.ref[Any] = weakref.ref(owner)
         self.prefixes: tuple[bytes, ...] = ()
         self.dead = False
         self.closed = False

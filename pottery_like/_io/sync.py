@@ -21,12 +21,15 @@ from pottery_like._io.wire import (
     IDLE_ONLY,
     POOL_ARGUMENTS,
     Attempt,
+    Note,
+    NoteOf,
     Recovery,
     Settings,
     Unsent,
     Words,
     decoded,
     give_up,
+    note_all,
     pack,
     refuse,
     repeatable,
@@ -35,12 +38,6 @@ from pottery_like._io.wire import (
 T = TypeVar("T")
 
 Client: TypeAlias = Redis | RedisCluster
-
-Note: TypeAlias = Callable[[Any], None]
-"""Is told the connection that a first attempt is about to take, and None when that attempt has failed."""
-
-NoteOf: TypeAlias = Callable[[int, Any], None]
-"""The same for one of several operations, by its index."""
 
 
 class Runner:
@@ -82,7 +79,7 @@ class Runner:
         started, answered = time.monotonic(), False
         try:
             try:
-                reply = self._converse(connection, op.argv(), asking=False)
+                reply = self._say(connection, op.argv(), asking=False)
                 answered = True
             finally:
                 over(answered)
@@ -228,7 +225,7 @@ class Runner:
         results: list[Any] = [None] * len(batch.ops)
         for pool, indexes in self._grouped(batch.ops):
             ops = [batch.ops[index] for index in indexes]
-            noted = None if note is None else partial(_note_all, note, indexes)
+            noted = None if note is None else partial(note_all, note, indexes)
             for index, reply in zip(indexes, self._together(pool, ops, pack(ops), noted), strict=True):
                 results[index] = reply
         return self._decoded(batch.ops, results, note)
@@ -280,9 +277,7 @@ class Runner:
         except (RedisError, OSError) as error:
             raise Unsent(error) from error
 
-    def _exchange(
-        self, pool: ConnectionPool, argv: Words, *, asking: bool = False, note: Note | None = None
-    ) -> Any:
+    def _exchange(self, pool: ConnectionPool, argv: Words, *, asking: bool = False, note: Note | None = None) -> Any:
         try:
             connection = pool.get_connection(*POOL_ARGUMENTS)
         except (RedisError, OSError) as error:
@@ -293,11 +288,11 @@ class Runner:
         try:
             if note is not None:
                 note(connection)
-            return self._converse(connection, argv, asking=asking)
+            return self._say(connection, argv, asking=asking)
         finally:
             pool.release(connection)
 
-    def _converse(self, connection: Any, argv: Words, *, asking: bool) -> Any:
+    def _say(self, connection: Any, argv: Words, *, asking: bool) -> Any:
         self.round_trips += 1
         # A client-side cache (cache_config=) wraps its connections; it takes only what its client's methods send.
         wire = getattr(connection, "_conn", connection)
@@ -372,11 +367,6 @@ class Runner:
             if node is not None:
                 return client.get_redis_connection(node).connection_pool
         return self._pool(op)
-
-
-def _note_all(note: NoteOf, indexes: Sequence[int], connection: Any) -> None:
-    for index in indexes:
-        note(index, connection)
 
 
 def _socket(connection: Any) -> Any:

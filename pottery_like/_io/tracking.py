@@ -17,7 +17,7 @@ from pottery_like._core.coherence import LONGEST, REFUSED, Backoff, Stats, Tier,
 from pottery_like._core.op import Batch, Op
 from pottery_like._io.links import Link, peer_of
 from pottery_like._io.listener import the_listener
-from pottery_like._io.sync import Client, Runner
+from pottery_like._io.sync import Runner
 from pottery_like._io.watching import Refused, covers, patience, refusal
 
 T = TypeVar("T")
@@ -233,10 +233,14 @@ class Tracker:
         client = self.runner.client
         if isinstance(client, Redis):
             return client
-        return client.get_redis_connection(client.get_node(node_name=name))
+        node = client.get_node(node_name=name)
+        if node is None:
+            raise RedisError(f"no node {name} any more")
+        return client.get_redis_connection(node)
 
     def _connect(self, name: str) -> None:
-        link = Link(self, self._node(name), self._tiers, self.max_stale, self.runner.clustered, the_listener().wake)
+        options: dict[str, Any] = {"max_stale": self.max_stale, "clustered": self.runner.clustered}
+        link = Link(self, self._node(name), self._tiers, wake=the_listener().wake, **options)
         link.open(self._tiers.prefixes)
         with self._lock:
             wanted = self._active and name in self._attempts

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from redis.exceptions import AuthenticationError, AuthorizationError, ResponseError
 
-from pottery_like._core.coherence import Pulse, Tiers
+from pottery_like._core.coherence import Pulse
 from pottery_like._core.op import Op
 from pottery_like._core.replies import INVALIDATE, Refusal
 from pottery_like._io.routes import listening
@@ -116,5 +116,3 @@ def covers(link: Linked, op: Op[Any], now: float) -> bool:
     """Whether a link tells of changes to an operation's keys."""
     prefixes = link.prefixes
     return not link.dead and now < link.pulse.good_until and all(key.startswith(prefixes) for key in op.keys)
-
-
