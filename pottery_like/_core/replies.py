@@ -81,7 +81,7 @@ class Replies:
 
 
 def _told(reply: Any) -> Any:
-    # Servers may send a flush in the form of an array with an empty bulk string.
+    # Older servers tell of a flush by a null that is no array.
     if isinstance(reply, list) and len(reply) == 3 and reply[:2] == [b"message", INVALIDATE]:
         return Flush() if reply[2] is None else Keys(reply[2])
     return reply
@@ -99,6 +99,8 @@ def _reply(buffer: bytes, position: int) -> tuple[Any, int]:
         return Refusal(text.decode(errors="replace")), after
     if kind == b":":
         return int(text), after
+    if kind not in (b"$", b"*"):
+        raise ValueError(f"not a reply: {kind!r}")
     count = int(text)
     if count < 0:
         return None, after
@@ -106,8 +108,6 @@ def _reply(buffer: bytes, position: int) -> tuple[Any, int]:
         if after + count + 2 > len(buffer):
             return _MORE, position
         return buffer[after : after + count], after + count + 2
-    if kind != b"*":
-        raise ValueError(f"not a reply: {kind!r}")
     items = []
     for _ in range(count):
         item, after = _reply(buffer, after)

@@ -170,8 +170,8 @@ class Link:
                     elif reply[0] == b"pong":
                         self.pulse.heard(self._asked)
                         self._asked = 0.0
-        except (RedisError, OSError):
-            pass
+        except Exception:  # the connection's end, no server's words, or a tier that failed
+            return
         finally:
             self.die()
 

@@ -171,16 +171,22 @@ class Link:
         if not data:
             self.die()
             return
-        for reply in self._replies.feed(data):
-            if isinstance(reply, Keys):
-                self._tiers.invalidate(reply)
-            elif isinstance(reply, Flush):
-                self._tiers.drop()
-            elif isinstance(reply, Refusal):
-                self.die()
-            elif reply[0] == b"pong":
-                self.pulse.heard(self._asked)
-                self._asked = 0.0
+        try:
+            for reply in self._replies.feed(data):
+                self._take(reply)
+        except Exception:  # no server's words, or a tier that failed: neither may end the listening
+            self.die()
+
+    def _take(self, reply: Any) -> None:
+        if isinstance(reply, Keys):
+            self._tiers.invalidate(reply)
+        elif isinstance(reply, Flush):
+            self._tiers.drop()
+        elif isinstance(reply, Refusal):
+            self.die()
+        elif reply[0] == b"pong":
+            self.pulse.heard(self._asked)
+            self._asked = 0.0
 
     def ask(self, now: float) -> None:
         """Ask what is due to be asked; notice what has been silent for too long."""
