@@ -8,7 +8,7 @@ from __future__ import annotations
 import inspect
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -65,6 +65,12 @@ AWAY = (RedisError, OSError)
 """What is raised when the server can't be reached, or doesn't do what it is asked for."""
 
 Words = tuple["Argument | str", ...]
+
+Note = Callable[[Any], None]
+"""Is told the connection that a first attempt is about to take, and None when that attempt has failed."""
+
+NoteOf = Callable[[int, Any], None]
+"""The same for one of several operations, by its index."""
 
 
 def _also(kind: type[PotteryError], redis_kind: type[Exception]) -> Any:
@@ -177,6 +183,12 @@ def pack(ops: Sequence[Op[Any]]) -> list[Words]:
         else:
             argvs.append(op.argv())
     return argvs
+
+
+def note_all(note: NoteOf, indexes: Sequence[int], connection: Any) -> None:
+    """Tell of the connection that these operations are about to take together."""
+    for index in indexes:
+        note(index, connection)
 
 
 def repeatable(error: ResponseError, cluster: bool) -> bool:
