@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -14,10 +15,12 @@ from pottery_like._io.flights import Flights
 from pottery_like._io.leaving import remove_keys
 from pottery_like._io.owned import Owned
 from pottery_like._io.sync import Client, Runner
+from pottery_like._io.tracking import Tracker, tracker
 from pottery_like._io.wire import AWAY
 from pottery_like._ops.calls import UNUSUAL, CacheInfo, Calls
 from pottery_like._ops.flight import Flight, Found, new_token
-from pottery_like._ops.memo import MemoOps, Options, own_key
+from pottery_like._ops.memo import MemoEntry, MemoOps, Options, own_key
+from pottery_like._ops.near import Near
 from pottery_like.codecs import Codec
 
 _owned: Owned[Runner] = Owned(remove_keys)
@@ -42,12 +45,14 @@ class Memo:
         self._calls = Calls(self._ops, function, AWAY, threading.Lock())
         self._function = function
         self._made_flights: Flights | None = None
+        self._near: tuple[Near, Tracker] | None = None
 
     @property
     def _flights(self) -> Flights:
         flights = self._made_flights
         if flights is None:
-            flights = self._made_flights = Flights(Runner(servers.sync_client(self._source)))
+            runner = Runner(servers.sync_client(self._source))
+            flights = self._made_flights = Flights(runner, self._write if self._ops.options.local else None)
             if self._anonymous:
                 _owned.add(flights.runner, self._ops.clear())
         return flights
@@ -81,14 +86,50 @@ class Memo:
         entry = calls.entry(args, kwargs)
         if entry is None:
             return self._function(*args, **kwargs)
-        flights = self._made_flights or self._flights
         found: Found | Exception
         try:
-            found = flights.runner.run(entry.look(new_token()))
+            found = self._look(entry)
         except AWAY as error:
             found = error
         value = calls.usual(entry, found)
         return self._fly(calls.rest(entry, found), args, kwargs) if value is UNUSUAL else value
+
+    def _look(self, entry: MemoEntry) -> Found:
+        if not self._ops.options.local:
+            return (self._made_flights or self._flights).runner.run(entry.look(new_token()))
+        near, following = self._near or self._nearby()
+        hit = near.find(entry.field)
+        if hit is not None and time.monotonic() < following.fresh_until:
+            return hit
+        found, kept = None, False
+        mark, sent = near.expect(entry.field), time.monotonic()
+        try:
+            found, kept = following.read(entry.look(new_token()))
+        finally:
+            near.keep(entry.field, mark, found if kept else None, sent)
+        return found
+
+    def _nearby(self) -> tuple[Near, Tracker]:
+        near, following = Near(self._ops, threading.Lock), tracker(self._flights.runner)
+        following.watch(near)
+        self._near = near, following
+        return self._near
+
+    def _write(self, op: Op[Any]) -> Any:
+        near, following = self._near or self._nearby()
+        try:
+            result, _ = following.write(op)
+        finally:
+            near.written(op)
+        return result
+
+    def _change(self, op: Op[Any]) -> Any:
+        try:
+            return self._run(op)
+        finally:
+            self._calls.recent.clear()
+            if self._near is not None:
+                self._near[0].drop()
 
     def _bypass(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         entry = self._calls.entry(args, kwargs, forced=True)
@@ -122,7 +163,7 @@ class Memo:
 
         What is being computed meanwhile is not stored.
         """
-        self._run(self._ops.clear())
+        self._change(self._ops.clear())
         self._calls.cleared()
 
     def cache_parameters(self) -> dict[str, Any]:
@@ -137,8 +178,7 @@ class Memo:
         :returns: whether there was one.
         :raises TypeError: the arguments don't fit the function, or can't be part of a key.
         """
-        self._calls.recent.clear()
-        removed: bool = self._run(self._ops.drop(self._ops.spelled(args, kwargs)))
+        removed: bool = self._change(self._ops.drop(self._ops.spelled(args, kwargs)))
         return removed
 
     def invalidate_prefix(self, *args: Any) -> None:
@@ -146,13 +186,11 @@ class Memo:
 
         :raises TypeError: there are more than ``prefixes=`` provides for.
         """
-        self._calls.recent.clear()
-        self._run(self._ops.drop_prefix(args))
+        self._change(self._ops.drop_prefix(args))
 
     def invalidate_tag(self, *tags: str) -> None:
         """Make invalid all results with one of these tags.  O(len(tags)), 1 round trip, atomic.
 
         :raises TypeError: the cache has no ``tags=``.
         """
-        self._calls.recent.clear()
-        self._run(self._ops.drop_tags(tags))
+        self._change(self._ops.drop_tags(tags))

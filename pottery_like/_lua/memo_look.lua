@@ -44,5 +44,9 @@ if STATISTICS and not string.find(FLAGS, 'q', 1, true) and (hit or reply == 1 or
   redis.call('HINCRBY', STATISTICS, hit and 'hits' or 'misses', 1)
 end
 keep(ARGV[3])
-if hit and string.find(FLAGS, 'l', 1, true) then return {entry, left, 1, 1} end
+if hit and string.find(FLAGS, 'l', 1, true) then
+  local all = redis.call('PTTL', ENTRIES)
+  if all >= 0 and (left == -1 or all < left) then left = all end
+  return {entry, left, 1, 1}
+end
 return reply

@@ -204,6 +204,13 @@ class Compute:
 
 
 @dataclass(frozen=True, slots=True)
+class Store:
+    """Store a result: an operation that others of this process may have an eye on."""
+
+    op: Op[bytes | None]
+
+
+@dataclass(frozen=True, slots=True)
 class Raised:
     """What the function raised.  Handed over, as a generator can't let every exception through."""
 
@@ -267,7 +274,7 @@ class Outcome(Generic[T]):
     failure: Exception | None = None
 
 
-Step = Op[Any] | Take[Found] | Wait[Any] | Compute | Depart | Join | Land
+Step = Op[Any] | Take[Found] | Wait[Any] | Compute | Store | Depart | Join | Land
 
 Flight = Generator[Step, Any, Outcome[T]]
 """A program that needs, beside the server, the function and the process's other callers."""
@@ -355,7 +362,7 @@ def compute(entry: Entry, lease: Lease, share: bool = True) -> Flight[Any]:
         if op is None:
             yield from _give_up(entry, token)
             return Outcome(value=made)
-        raw = yield op
+        raw = yield Store(op)
     except Exception as failure:
         yield from _give_up(entry, token, asked=not isinstance(failure, OutcomeUnknownError))
         return Outcome(value=made, failure=failure)

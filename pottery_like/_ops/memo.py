@@ -57,6 +57,7 @@ class Options:
     lease: float | timedelta = LEASE
     on_error: OnError = "raise"
     statistics: Statistics = "process"
+    local: int = 0
     _ms: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -67,6 +68,7 @@ class Options:
             self._ms[name] = 0 if unset else milliseconds(value, name)
         _whole("maxsize", 0 if self.maxsize is None else self.maxsize)
         _whole("prefixes", self.prefixes)
+        _whole("local", self.local)
         for name, allowed in _CHOICES.items():
             if getattr(self, name) not in allowed:
                 raise ValueError(f"{name} must be one of {allowed}, not {getattr(self, name)!r}")
@@ -75,8 +77,8 @@ class Options:
                 raise TypeError(f"{name} must be callable, not {type(getattr(self, name)).__name__}")
         if isinstance(self.early, bool) or not isinstance(self.early, int | float):
             raise TypeError(f"early must be a number, not {type(self.early).__name__}")
-        if not 0 <= self.early < math.inf or self.prefixes < 0:
-            raise ValueError("early= and prefixes= must not be negative, nor infinite")
+        if not 0 <= self.early < math.inf or self.prefixes < 0 or self.local < 0:
+            raise ValueError("early=, prefixes= and local= must not be negative, nor infinite")
         if isinstance(self.tags, str):
             raise TypeError("tags must be a list of strs, or a function that returns one; not a str")
         self._check_pairs()
@@ -86,6 +88,12 @@ class Options:
             raise ValueError("early= and stale= are about results that expire: give ttl=, too")
         if self.stale_on_error and not self._ms["stale"]:
             raise ValueError("stale_on_error= needs stale=, the seconds for which an old result will do")
+        if self.local and self._ms["timeout"]:
+            raise ValueError(
+                "the server isn't told of local hits, from which timeout= counts: give timeout=None, or ttl="
+            )
+        if self.local and self.statistics == "server":
+            raise ValueError("the server isn't told of local hits: with local=, there is no statistics='server'")
         if self.key_builder is not None and (self.ignore or self.typed):
             raise ValueError("with key_builder=, ignore= and typed= have nothing to say")
 
@@ -204,7 +212,7 @@ class MemoOps(KeyOps):
         self._look = script("memo_look")
         self._times = tuple(options.milliseconds(name) for name in ("lease", "timeout"))
         self._stale = options.milliseconds("stale")
-        self._looking = self._flags.encode() + (b"l" if options.stale_on_error else b"")
+        self._looking = self._flags.encode() + (b"l" if options.stale_on_error or options.local else b"")
         self._timeout = b"%d" % self._times[1]
         self._settings = b" %d %d 0" % (self._times[0], self._stale)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import nullcontext
 from typing import Any
@@ -13,12 +14,14 @@ from pottery_like._core.op import Op
 from pottery_like._io import servers
 from pottery_like._io.aio import Client, Runner
 from pottery_like._io.aio_flights import Flights
+from pottery_like._io.aio_tracking import Tracker, tracker
 from pottery_like._io.leaving import remove_keys
 from pottery_like._io.owned import Owned
 from pottery_like._io.wire import AWAY
 from pottery_like._ops.calls import UNUSUAL, CacheInfo, Calls
-from pottery_like._ops.flight import Flight, Found, look
-from pottery_like._ops.memo import MemoOps, Options, own_key
+from pottery_like._ops.flight import AGAIN, Flight, Found, look, new_token
+from pottery_like._ops.memo import MemoEntry, MemoOps, Options, own_key
+from pottery_like._ops.near import Near
 from pottery_like.codecs import Codec
 
 _owned: Owned[Runner] = Owned(remove_keys)
@@ -48,6 +51,7 @@ class AIOMemo:
         self._calls = Calls(self._ops, function, AWAY, nullcontext())
         self._function = function
         self._made_flights: Flights | None = None
+        self._near: tuple[Near, Tracker] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
     @property
@@ -56,8 +60,9 @@ class AIOMemo:
         loop = asyncio.get_running_loop()
         if flights is None or self._loop is not loop:
             # Futures belong to an event loop, and so do the library's own clients.
-            flights = self._made_flights = Flights(Runner(servers.aio_client(self._source)))
-            self._loop = loop
+            runner = Runner(servers.aio_client(self._source))
+            flights = self._made_flights = Flights(runner, self._write if self._ops.options.local else None)
+            self._loop, self._near = loop, None
             if self._anonymous:
                 _owned.add(flights.runner, self._ops.clear())
         return flights
@@ -93,11 +98,55 @@ class AIOMemo:
             return await self._function(*args, **kwargs)
         found: Found | Exception
         try:
-            found = await self._flights.runner.step(look(entry))
+            found = await self._look(entry)
         except AWAY as error:
             found = error
         value = calls.usual(entry, found)
         return await self._fly(calls.rest(entry, found), args, kwargs) if value is UNUSUAL else value
+
+    async def _look(self, entry: MemoEntry) -> Found:
+        if not self._ops.options.local:
+            reply: Found = await self._flights.runner.step(look(entry))
+            return reply
+        flights = self._flights
+        near, following = self._near or await self._nearby()
+        hit = near.find(entry.field)
+        if hit is not None and time.monotonic() < following.fresh_until:
+            return hit
+        found, kept = None, False
+        token = new_token()
+        op = entry.look(token)
+        mark, sent = near.expect(entry.field), time.monotonic()
+        try:
+            found, kept = await following.read(op)
+        except asyncio.CancelledError:
+            await flights.leave(entry.release(token, AGAIN))
+            raise
+        finally:
+            near.keep(entry.field, mark, found if kept else None, sent)
+        return found
+
+    async def _nearby(self) -> tuple[Near, Tracker]:
+        near, following = Near(self._ops, nullcontext), tracker(self._flights.runner)
+        await following.watch(near)
+        self._near = near, following
+        return self._near
+
+    async def _write(self, op: Op[Any]) -> Any:
+        near, following = self._near or await self._nearby()
+        try:
+            result, _ = await following.write(op)
+        finally:
+            near.written(op)
+        return result
+
+    async def _change(self, op: Op[Any]) -> Any:
+        try:
+            return await self._run(op)
+        finally:
+            self._calls.recent.clear()
+            if self._near is not None:
+                self._near[0].drop()
 
     async def _bypass(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         entry = self._calls.entry(args, kwargs, forced=True)
@@ -131,7 +180,7 @@ class AIOMemo:
 
         What is being computed meanwhile is not stored.
         """
-        await self._run(self._ops.clear())
+        await self._change(self._ops.clear())
         self._calls.cleared()
 
     def cache_parameters(self) -> dict[str, Any]:
@@ -146,8 +195,7 @@ class AIOMemo:
         :returns: whether there was one.
         :raises TypeError: the arguments don't fit the function, or can't be part of a key.
         """
-        self._calls.recent.clear()
-        removed: bool = await self._run(self._ops.drop(self._ops.spelled(args, kwargs)))
+        removed: bool = await self._change(self._ops.drop(self._ops.spelled(args, kwargs)))
         return removed
 
     async def invalidate_prefix(self, *args: Any) -> None:
@@ -155,13 +203,11 @@ class AIOMemo:
 
         :raises TypeError: there are more than ``prefixes=`` provides for.
         """
-        self._calls.recent.clear()
-        await self._run(self._ops.drop_prefix(args))
+        await self._change(self._ops.drop_prefix(args))
 
     async def invalidate_tag(self, *tags: str) -> None:
         """Make invalid all results with one of these tags.  O(len(tags)), 1 round trip, atomic.
 
         :raises TypeError: the cache has no ``tags=``.
         """
-        self._calls.recent.clear()
-        await self._run(self._ops.drop_tags(tags))
+        await self._change(self._ops.drop_tags(tags))
