@@ -8,7 +8,7 @@ from __future__ import annotations
 import inspect
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -58,6 +58,12 @@ PATIENCE = 5.0
 """Seconds for repeated attempts when the client has no timeout of its own."""
 
 Words = tuple["Argument | str", ...]
+
+Note = Callable[[Any], None]
+"""Is told the connection that a first attempt is about to take, and None when that attempt has failed."""
+
+NoteOf = Callable[[int, Any], None]
+"""The same for one of several operations, by its index."""
 
 
 def _also(kind: type[PotteryError], redis_kind: type[Exception]) -> Any:
@@ -148,6 +154,12 @@ def pack(ops: Sequence[Op[Any]]) -> list[Words]:
         else:
             argvs.append(op.argv())
     return argvs
+
+
+def note_all(note: NoteOf, indexes: Sequence[int], connection: Any) -> None:
+    """Tell of the connection that these operations are about to take together."""
+    for index in indexes:
+        note(index, connection)
 
 
 def repeatable(error: ResponseError, cluster: bool) -> bool:

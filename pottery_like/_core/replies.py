@@ -1,0 +1,117 @@
+"""Reading what a listening connection brings, byte by byte as it comes.
+
+A server that tracks keys may name a million of them in one message.  So a message isn't gathered first: its keys are
+handed on in portions, as soon as they are there, and memory holds no more than one portion and one unfinished word.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+INVALIDATE: Final = b"__redis__:invalidate"
+"""The channel on which a server names the keys that changed."""
+
+_HEAD: Final = b"*3\r\n$7\r\nmessage\r\n$20\r\n__redis__:invalidate\r\n*"
+
+_MORE: Final = object()
+
+
+class Keys(list[bytes]):
+    """Keys that have changed."""
+
+
+class Flush:
+    """Everything may have changed."""
+
+
+class Refusal(str):
+    """An error reply."""
+
+
+class Replies:
+    """What a RESP2 connection brings."""
+
+    def __init__(self) -> None:
+        self._buffer = b""
+        self._keys_left = 0
+
+    def feed(self, data: bytes) -> Iterator[Any]:
+        """Take bytes, and yield what is complete by them: :class:`Keys`, :class:`Flush`, or any other reply."""
+        buffer = self._buffer + data if self._buffer else data
+        position = 0
+        while position < len(buffer):
+            if self._keys_left:
+                keys, position = self._keys(buffer, position)
+                if keys:
+                    yield keys
+                if self._keys_left:
+                    break
+            elif buffer.startswith(_HEAD, position):
+                start = position + len(_HEAD)
+                end = buffer.find(b"\r\n", start)
+                if end < 0:
+                    break
+                position, self._keys_left = end + 2, max(0, int(buffer[start:end]))
+                if buffer[start] == 45:
+                    yield Flush()
+            else:
+                reply, after = _reply(buffer, position)
+                if reply is _MORE:
+                    break
+                position = after
+                yield _told(reply)
+        self._buffer = buffer[position:]
+
+    def _keys(self, buffer: bytes, position: int) -> tuple[Keys, int]:
+        keys, left, length = Keys(), self._keys_left, len(buffer)
+        find, append = buffer.find, keys.append
+        while left:
+            start = find(b"\r\n", position) + 2
+            if start < 2:
+                break
+            end = start + int(buffer[position + 1 : start - 2])
+            if end + 2 > length:
+                break
+            append(buffer[start:end])
+            position = end + 2
+            left -= 1
+        self._keys_left = left
+        return keys, position
+
+
+def _told(reply: Any) -> Any:
+    # Older servers tell of a flush by a null that is no array.
+    if isinstance(reply, list) and len(reply) == 3 and reply[:2] == [b"message", INVALIDATE]:
+        return Flush() if reply[2] is None else Keys(reply[2])
+    return reply
+
+
+def _reply(buffer: bytes, position: int) -> tuple[Any, int]:
+    """Return the reply that begins at a position, and where it ends."""
+    end = buffer.find(b"\r\n", position)
+    if end < 0:
+        return _MORE, position
+    kind, text, after = buffer[position : position + 1], buffer[position + 1 : end], end + 2
+    if kind == b"+":
+        return text, after
+    if kind == b"-":
+        return Refusal(text.decode(errors="replace")), after
+    if kind == b":":
+        return int(text), after
+    if kind not in (b"$", b"*"):
+        raise ValueError(f"not a reply: {kind!r}")
+    count = int(text)
+    if count < 0:
+        return None, after
+    if kind == b"$":
+        if after + count + 2 > len(buffer):
+            return _MORE, position
+        return buffer[after : after + count], after + count + 2
+    items = []
+    for _ in range(count):
+        item, after = _reply(buffer, after)
+        if item is _MORE:
+            return _MORE, position
+        items.append(item)
+    return items, after

@@ -1,0 +1,342 @@
+""":mod:`pottery_like._io.tracking`, for asyncio: it listens while its event loop runs."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import math
+import os
+import time
+import weakref
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+from redis.asyncio import Redis, RedisCluster
+from redis.exceptions import RedisError
+
+from pottery_like._core.coherence import LONGEST, REFUSED, Backoff, Stats, Tier, Tiers
+from pottery_like._core.op import Batch, Op
+from pottery_like._io.aio import Runner
+from pottery_like._io.aio_connections import Place
+from pottery_like._io.aio_links import Link, peer_of
+from pottery_like._io.watching import Refused, covers, patience, refusal
+
+T = TypeVar("T")
+
+LAYOUT = " layout"
+"""What stands among the nodes to reach for the wish to know them anew."""
+
+IDLE = 60.0
+"""Seconds to sleep when nothing is due."""
+
+
+class Tracker:
+    """Follows the changes to one client's servers, for all its caches.
+
+    :ivar reason: why the server refuses to track, or empty.
+    :ivar max_stale: seconds that a copy may be out of date when a connection has died silently.
+    """
+
+    def __init__(self, runner: Runner, max_stale: float) -> None:
+        self.runner = runner
+        self.max_stale = max_stale
+        self.reason = ""
+        self._tiers = Tiers()
+        self._reset()
+
+    def _reset(self) -> None:
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._news = asyncio.Event()
+        self._settled = asyncio.Event()
+        self._links: dict[str, Link] = {}
+        self._attempts: dict[str, float] = {}
+        self._trying: dict[str, asyncio.Task[None]] = {}
+        self._backoffs: dict[str, Backoff] = {}
+        self._known: set[str] = set()
+        self._keeper: asyncio.Task[None] | None = None
+
+    @property
+    def stats(self) -> Stats:
+        """What has happened so far."""
+        return self._tiers.stats
+
+    @property
+    def fresh_until(self) -> float:
+        """Until when, in ``time.monotonic()``'s seconds, all links are proved to be alive."""
+        if not self._links or self._attempts:
+            return -math.inf
+        return min(link.pulse.good_until for link in self._links.values())
+
+    async def watch(self, tier: Tier) -> None:
+        """Tell a tier of changes, for as long as it exists.
+
+        Returns when the links are there, or have failed for the time being; within the socket timeout.
+        """
+        self._tiers.add(tier, self._wake)
+        self._resume()
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self._settled.wait(), patience(self.runner.client))
+        for link in list(self._links.values()):
+            await self._extend(link)
+
+    def forget(self, tier: Tier) -> None:
+        """Tell a tier no more."""
+        self._tiers.discard(tier)
+        self._wake()
+
+    def usable(self, op: Op[Any]) -> bool:
+        """Whether what a read of the operation's keys finds may be kept now."""
+        link = self._link(op)
+        return link is not None and covers(link, op, time.monotonic())
+
+    async def read(self, op: Op[T]) -> tuple[T, bool]:
+        """Run an operation; also return whether its answer may be kept.  One round trip."""
+        note = _Noted(self._link(op), op)
+        result = await self.runner.run(op, note)
+        return result, note.kept
+
+    async def batch(self, ops: Sequence[Op[Any]]) -> tuple[list[Any], list[bool]]:
+        """Run operations together; also return for each whether its answer may be kept."""
+        noted = [_Noted(self._link(op), op) for op in ops]
+        results = await self.runner.batch(Batch(tuple(ops)), lambda index, connection: noted[index](connection))
+        return results, [note.kept for note in noted]
+
+    async def write(self, op: Op[T]) -> tuple[T, bool]:
+        """Run an operation that changes keys; also return whether what it wrote may be kept."""
+        link = self._link(op)
+        connection = link.talk() if link is not None and covers(link, op, time.monotonic()) else None
+        if link is None or connection is None:
+            return await self.runner.run(op), False
+        sent, kept = time.monotonic(), False
+
+        def over(answered: bool) -> None:
+            nonlocal kept
+            kept = answered
+            link.give_back(sent if answered else None)
+
+        result = await self.runner.run_on(connection, op, over)
+        return result, kept and covers(link, op, time.monotonic())
+
+    def wake(self, when: float) -> None:
+        """Sweep the tiers at ``when`` already, in ``time.monotonic()``'s seconds."""
+        if self._tiers.wake(when):
+            self._wake()
+
+    def _wake(self) -> None:
+        # Its event loop may have been closed, when a tier is collected after it.
+        with contextlib.suppress(RuntimeError):
+            self._news.set()
+
+    def _link(self, op: Op[Any]) -> Link | None:
+        if self._keeper is None or self._keeper.done() or self._loop is not asyncio.get_running_loop():
+            self._resume()
+        client = self.runner.client
+        if isinstance(client, Redis):
+            return self._links.get("")
+        try:
+            return self._links.get(client.nodes_manager.get_node_from_slot(op.slot).name)
+        except RedisError:
+            return None
+
+    def _resume(self) -> None:
+        loop = asyncio.get_running_loop()
+        if self._loop is not loop:
+            # Its connections can't be used in another event loop, nor can its tasks.
+            links = list(self._links.values())
+            self._reset()
+            for link in links:
+                link.die()
+            self._loop = loop
+        if len(self._tiers) and (self._keeper is None or self._keeper.done()):
+            self._settled.clear()
+            self._attempts = {LAYOUT if self.runner.clustered else "": 0.0}
+            self._keeper = loop.create_task(_keep(weakref.ref(self), self._news))
+
+    def attend(self, now: float) -> float:
+        """Do what is due; return when to come again."""
+        due = self._tiers.sweep(now)
+        for name, when in list(self._attempts.items()):
+            if name in self._trying:
+                continue
+            if when > now:
+                due = min(due, when)
+                continue
+            self._trying[name] = asyncio.ensure_future(self._try(name))
+        return due
+
+    @property
+    def watched(self) -> bool:
+        """Whether anybody still wants to hear of changes."""
+        return len(self._tiers) > 0
+
+    def lost(self, link: Link) -> None:
+        """Note that a link has ended."""
+        now = time.monotonic()
+        name = next((name for name, each in self._links.items() if each is link), None)
+        if name is None:
+            return
+        del self._links[name]
+        if link.closed:
+            self.rest()
+            return
+        backoff = self._backoffs.setdefault(name, Backoff())
+        if now - link.born > LONGEST:
+            backoff.reset()
+        self._attempts[name] = now + backoff.pause()
+        if self.runner.clustered:
+            self._attempts[LAYOUT] = now + backoff.pause()
+        self._wake()
+
+    def rest(self) -> None:
+        """End the links, until there is something to do again."""
+        links, self._links = self._links, {}
+        trying, self._trying = self._trying, {}
+        self._attempts.clear()
+        for link in links.values():
+            link.die()
+        with contextlib.suppress(RuntimeError):
+            for task in trying.values():
+                task.cancel()
+            if self._keeper is not None:
+                self._keeper.cancel()
+            self._settled.set()
+
+    async def _try(self, name: str) -> None:
+        pause: float | None = None
+        try:
+            await (self._learn() if name == LAYOUT else self._connect(name))
+            self.reason = ""
+        except Exception as error:
+            text = refusal(error)
+            if text is not None:
+                self.reason = text
+                pause = REFUSED
+            else:
+                pause = self._backoffs.setdefault(name, Backoff()).pause()
+        finally:
+            self._trying.pop(name, None)
+        if pause is not None and name in self._attempts:
+            self._attempts[name] = time.monotonic() + pause
+            if self.runner.clustered and name != LAYOUT:
+                self._attempts.setdefault(LAYOUT, time.monotonic() + pause)
+        if not self._trying and 0.0 not in self._attempts.values():
+            self._settled.set()
+        self._wake()
+
+    async def _learn(self) -> None:
+        """Learn the cluster's masters."""
+        client: Any = self.runner.client
+        await client.initialize()
+        if self._known:
+            await client.nodes_manager.initialize()
+        names = {node.name for node in client.get_primaries()}
+        self._attempts.pop(LAYOUT, None)
+        for name in names - self._links.keys():
+            self._attempts.setdefault(name, 0.0)
+        for name in self._attempts.keys() - names:
+            del self._attempts[name]
+        gone = [self._links.pop(name) for name in self._links.keys() - names]
+        self._known |= names
+        for link in gone:
+            link.die()
+
+    def _place(self, name: str) -> Place:
+        client = self.runner.client
+        if isinstance(client, RedisCluster):
+            node = client.get_node(node_name=name)
+            if node is None:
+                raise RedisError(f"no node {name} any more")
+            return node
+        return client.connection_pool
+
+    async def _connect(self, name: str) -> None:
+        runner = self.runner
+        place = self._place(name)
+        options: dict[str, Any] = {"max_stale": self.max_stale, "clustered": runner.clustered}
+        link = Link(self, runner.client, place, self._tiers, **options)
+        await link.open(self._tiers.prefixes)
+        if name not in self._attempts:
+            link.close()
+            return
+        del self._attempts[name]
+        self._links[name] = link
+        self.stats.reconnects += name in self._known and not runner.clustered
+        self._known.add(name)
+        link.start()
+        await self._extend(link)
+
+    async def _extend(self, link: Link) -> None:
+        try:
+            await link.extend(self._tiers.prefixes)
+        except (RedisError, OSError, Refused, asyncio.TimeoutError) as error:
+            self.reason = refusal(error) or self.reason
+
+    def forked(self) -> None:
+        """Begin anew in a child process: the links are the parent's."""
+        self._tiers.forked()
+        self._reset()
+
+
+class _Noted:
+    """Whether one answer may be kept."""
+
+    def __init__(self, link: Link | None, op: Op[Any]) -> None:
+        self._link = link
+        self._op = op
+        self._sound = False
+
+    def __call__(self, connection: Any) -> None:
+        link = self._link
+        self._sound = (
+            link is not None
+            and connection is not None
+            and covers(link, self._op, time.monotonic())
+            and peer_of(connection) == link.peer
+        )
+
+    @property
+    def kept(self) -> bool:
+        return self._sound and self._link is not None and not self._link.dead
+
+
+async def _keep(reference: weakref.ref[Tracker], news: asyncio.Event) -> None:
+    """Look after a tracker for as long as it is wanted."""
+    try:
+        while True:
+            tracker = reference()
+            if tracker is None or not tracker.watched:
+                break
+            news.clear()
+            due = tracker.attend(time.monotonic())
+            del tracker
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(news.wait(), max(0.0, min(IDLE, due - time.monotonic())))
+    finally:
+        tracker = reference()
+        if tracker is not None:
+            tracker.rest()
+
+
+_trackers: weakref.WeakValueDictionary[int, Tracker] = weakref.WeakValueDictionary()
+
+
+def tracker(runner: Runner, max_stale: float = 1.0) -> Tracker:
+    """Return the tracker of a runner's client; the same one for all its caches.
+
+    :param max_stale: seconds, the shortest that any of them wants.
+    """
+    # A tracker holds its client, so no other client has this id meanwhile.
+    found = _trackers.get(id(runner.client))
+    if found is None:
+        found = _trackers[id(runner.client)] = Tracker(runner, max_stale)
+    found.max_stale = min(found.max_stale, max_stale)
+    return found
+
+
+def _renew() -> None:
+    for each in list(_trackers.values()):
+        each.forked()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew)

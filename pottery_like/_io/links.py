@@ -1,0 +1,332 @@
+"""A link to one master: a connection that listens and one that is tracked."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+import time
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError, RedisError
+from redis.retry import Retry
+
+from pottery_like._core.coherence import Pulse, Tiers, additions, minimal
+from pottery_like._core.replies import Flush, Keys, Refusal, Replies
+from pottery_like._io.servers import connection_arguments
+from pottery_like._io.watching import (
+    SUBSCRIBE,
+    UNTRACKED,
+    Question,
+    Words,
+    accepted,
+    pair,
+    patience,
+    tracking,
+)
+
+PORTION = 1 << 18
+"""Bytes to read at once."""
+
+NEVER = Retry(NoBackoff(), 0)
+
+
+def peer_of(connection: Any) -> Any:
+    """Return the address of the server that a connection leads to."""
+    try:
+        return getattr(connection, "_conn", connection)._sock.getpeername()
+    except (AttributeError, OSError):
+        return None
+
+
+class Link:
+    """A link; it is made once, lives and dies, and another takes its place.
+
+    :param client: the client of this one server.
+    :param tiers: who hears of changes.
+    :param wake: called when there is news for the listening thread.
+    :ivar prefixes: what the server tells us about; empty while it isn't certain.
+    :ivar reshaped: whether it died because the cluster has another shape.
+    """
+
+    def __init__(
+        self, owner: Any, client: Redis, tiers: Tiers, *, max_stale: float, clustered: bool, wake: Callable[[], None]
+    ) -> None:
+        self.owner: weakref.ref[Any] = weakref.ref(owner)
+        self.prefixes: tuple[bytes, ...] = ()
+        self.dead = False
+        self.closed = False
+        self.reshaped = False
+        self._pool = client.connection_pool
+        self._tiers = tiers
+        self._wake = wake
+        self._patience = patience(client)
+        self._max_stale = max_stale
+        kind: Any = self._pool.connection_class
+        self._listening, self._tracked = pair(client, kind, connection_arguments(client), NEVER)
+        self._question = Question(clustered)
+        self._replies = Replies()
+        self._answers = Replies()
+        self._got: list[Any] = []
+        self._listener = 0
+        self._asked = 0.0
+        self._asked_tracked = 0.0
+        # Held by whoever talks on the tracked connection; nobody waits for it except to register prefixes.
+        self._talking = threading.Lock()
+        self.wanted = False
+
+    def open(self, prefixes: tuple[bytes, ...]) -> None:
+        """Connect, have the server track, and hear the first answers.  Raises what went wrong."""
+        try:
+            self._open(prefixes)
+        except BaseException:
+            self._listening.disconnect()
+            self._tracked.disconnect()
+            raise
+
+    def _open(self, prefixes: tuple[bytes, ...]) -> None:
+        listening, tracked = self._listening, self._tracked
+        listening.connect()
+        self._listener = self._said(listening, ("CLIENT", "ID"))
+        listening.send_command(*SUBSCRIBE)
+        # From here on its bytes are read without redis-py, whose buffer is empty.
+        self.listening_socket: socket.socket = listening._sock
+        self._expect(lambda reply: reply[0] == b"subscribe")
+        tracked.connect()
+        self.tracked_socket: socket.socket = tracked._sock
+        self._timeout = self.tracked_socket.gettimeout()
+        self.peer = peer_of(tracked)
+        if peer_of(listening) != self.peer:
+            raise ConnectionError("the two connections lead to different servers")
+        self._said(tracked, tracking(self._listener, prefixes))
+        sent = time.monotonic()
+        listening.send_command("PING", "0")
+        self._expect(lambda reply: reply[0] == b"pong")
+        answers = [self._answer(tracked, words) for words in self._question.words]
+        if not self._question.understood(answers):
+            raise ConnectionError("the server is no master, or its cluster is down")
+        self.pulse = Pulse(self._max_stale, sent)
+        self.born = sent
+        self.listening_socket.setblocking(False)
+        self.prefixes = prefixes
+        self._adopt()
+
+    def _said(self, connection: Any, words: Words) -> Any:
+        return accepted(self._answer(connection, words))
+
+    def _answer(self, connection: Any, words: Words) -> Any:
+        connection.send_command(*words)
+        sock = connection._sock
+        sock.settimeout(self._patience)
+        replies = Replies()
+        while True:
+            data = sock.recv(PORTION)
+            if not data:
+                raise ConnectionError("the server closed the connection")
+            for reply in replies.feed(data):
+                return reply
+
+    def _expect(self, wanted: Callable[[Any], bool]) -> None:
+        # What else comes was changed before anybody could have a copy.
+        while True:
+            data = self.listening_socket.recv(PORTION)
+            if not data:
+                raise ConnectionError("the server closed the connection")
+            for reply in self._replies.feed(data):
+                if isinstance(accepted(reply), list) and not isinstance(reply, Keys) and wanted(reply):
+                    return
+
+    def _adopt(self) -> None:
+        """Let the client's pool close the link with its own connections."""
+        pool: Any = self._pool
+        with getattr(pool, "_lock", threading.Lock()):
+            for name in ("_in_use_connections", "_connections"):
+                held = getattr(pool, name, None)
+                if isinstance(held, set):
+                    held.add(self._listening)
+                    return
+
+    def _leave(self) -> None:
+        pool: Any = self._pool
+        with getattr(pool, "_lock", threading.Lock()):
+            held = getattr(pool, "_in_use_connections", None)
+            if isinstance(held, set):
+                held.discard(self._listening)
+
+    # What the listening thread does.
+
+    def hear(self) -> None:
+        """Read what has come on the listening connection."""
+        try:
+            data = self.listening_socket.recv(PORTION)
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError:
+            self.die()
+            return
+        if not data:
+            self.die()
+            return
+        try:
+            for reply in self._replies.feed(data):
+                self._take(reply)
+        except Exception:  # no server's words, or a tier that failed: neither may end the listening
+            self.die()
+
+    def _take(self, reply: Any) -> None:
+        if isinstance(reply, Keys):
+            self._tiers.invalidate(reply)
+        elif isinstance(reply, Flush):
+            self._tiers.drop()
+        elif isinstance(reply, Refusal):
+            self.die()
+        elif reply[0] == b"pong":
+            self.pulse.heard(self._asked)
+            self._asked = 0.0
+
+    def ask(self, now: float) -> None:
+        """Ask what is due to be asked; notice what has been silent for too long."""
+        if self._listening._sock is None or now >= self.pulse.good_until:
+            self.die()
+            return
+        try:
+            if not self._asked and now >= self.pulse.listening_due:
+                self._asked = now
+                self.listening_socket.send(b"*2\r\n$4\r\nPING\r\n$1\r\n0\r\n")
+            if not self._asked_tracked and now >= self.pulse.tracked_due:
+                self._ask_tracked()
+        except (RedisError, OSError):
+            self.die()
+
+    def _ask_tracked(self) -> None:
+        self.wanted = True
+        if not self._talking.acquire(blocking=False):
+            return
+        self._asked_tracked, self._got = time.monotonic(), []
+        self._answers = Replies()
+        self.tracked_socket.settimeout(0)
+        # Not by redis-py, which would open a connection anew that has been closed.
+        self.tracked_socket.sendall(b"".join(self._tracked.pack_commands(self._question.words)))
+
+    @property
+    def asking(self) -> bool:
+        """Whether an answer on the tracked connection is due."""
+        return self._asked_tracked > 0
+
+    def hear_tracked(self) -> None:
+        """Read an answer on the tracked connection."""
+        try:
+            data = self.tracked_socket.recv(PORTION)
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError:
+            self.die()
+            return
+        self._got += self._answers.feed(data)
+        if not data:
+            self.die()
+        elif len(self._got) == len(self._question.words):
+            if not self._question.understood(self._got):
+                self.reshaped = True
+                self.die()
+                return
+            self.pulse.tracked(self._asked_tracked)
+            self.tracked_socket.settimeout(self._timeout)
+            self._asked_tracked, self.wanted = 0.0, False
+            self._talking.release()
+
+    @property
+    def next(self) -> float:
+        """When the listening thread must look again, if nothing comes."""
+        pulse = self.pulse
+        due = pulse.good_until
+        if not self._asked:
+            due = min(due, pulse.listening_due)
+        if not self._asked_tracked:
+            due = min(due, time.monotonic() + 0.005 if self.wanted else pulse.tracked_due)
+        return due
+
+    def die(self) -> None:
+        """End the link: the tiers forget everything, and keep nothing."""
+        if self.dead:
+            return
+        self.dead = True
+        # Only the client's own pool closes it before it is dead.
+        self.closed = self._listening._sock is None
+        self._tiers.drop()
+        self._wake()
+
+    def close(self) -> None:
+        """Close the connections, the tracked one as soon as nobody talks on it."""
+        self.dead = True
+        self._leave()
+        self._listening.disconnect()
+        if self._asked_tracked or self._talking.acquire(blocking=False):
+            self._tracked.disconnect()
+
+    # What the threads that use caches do.
+
+    def talk(self) -> Any:
+        """Return the tracked connection if it is free and sound, to be given back by :meth:`give_back`; or None."""
+        if self.wanted or self.dead or not self._talking.acquire(blocking=False):
+            return None
+        try:
+            # What can be read now is the end of the connection.
+            if not self.dead and self._tracked._sock is not None and not self._tracked.can_read(0):
+                return self._tracked
+        except (RedisError, OSError):
+            pass
+        self.give_back(None)
+        self.die()
+        return None
+
+    def give_back(self, proof: float | None) -> None:
+        """Give the tracked connection back.
+
+        :param proof: when a write was sent that the server has answered.
+        """
+        if proof is not None and not self.dead:
+            self.pulse.tracked(proof)
+        self._talking.release()
+        if self._tracked._sock is None:
+            self.die()
+        elif self.dead:
+            self.close()
+
+    def extend(self, wanted: tuple[bytes, ...]) -> None:
+        """Have the server tell about more keys.  Raises what went wrong; the link is dead then."""
+        if not self._talking.acquire(timeout=self._patience):
+            self.die()
+            return
+        try:
+            registered = self.prefixes
+            wanted = minimal((*registered, *wanted))
+            if wanted == registered:
+                return
+            more = additions(registered, wanted)
+            self.prefixes = ()
+            if more is None:
+                self._said(self._tracked, UNTRACKED)
+                self._said(self._tracked, tracking(self._listener, wanted))
+            else:
+                self._said(self._tracked, tracking(self._listener, more))
+            # Meanwhile nothing was kept, and something may have been missed.
+            self._tiers.drop()
+            self.prefixes = wanted
+        except Exception:
+            self.die()
+            raise
+        finally:
+            self.tracked_socket.settimeout(self._timeout)
+            self.give_back(None)
+
+    def forked(self) -> None:
+        """Leave the connections to the parent process."""
+        self.dead = True
+        for connection in (self._listening, self._tracked):
+            if connection.pid != os.getpid():
+                connection.disconnect()

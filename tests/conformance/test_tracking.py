@@ -1,0 +1,340 @@
+"""What others change leaves the local copies, and nothing is kept that might be missed."""
+
+from __future__ import annotations
+
+import gc
+import multiprocessing
+import threading
+import time
+import weakref
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import redis as redispy
+import redis.asyncio
+
+from tests.conftest import RUN
+from tests.support import servers
+from tests.support.servers import Node, Setup, programs, wait_until
+from tests.support.tracking import Cache, Copies, cache, get, put
+
+PREFIX = f"track:{RUN}:".encode()
+
+FOUR = [
+    Setup("redis", "standalone", 2, "sync"),
+    Setup("valkey", "standalone", 3, "sync"),
+    Setup("redis", "standalone", 3, "aio"),
+    Setup("valkey", "standalone", 2, "aio"),
+]
+CLUSTERS = [Setup("redis", "cluster", 3, "sync"), Setup("valkey", "cluster", 2, "aio")]
+
+
+@pytest.fixture(params=[*FOUR, *CLUSTERS], ids=str)
+def setup(request: pytest.FixtureRequest) -> Setup:
+    if request.param.server not in programs():
+        pytest.skip(f"no {request.param.server}")
+    chosen: Setup = request.param
+    return chosen
+
+
+@pytest.fixture
+def other(setup: Setup) -> Iterator[Any]:
+    """Somebody else, with connections of his own."""
+    with Setup(setup.server, setup.topology, 2, "sync").client(decode_responses=False) as client:
+        yield client
+
+
+CHANGES: dict[str, Callable[[Any, bytes], object]] = {
+    "SET": lambda other, key: other.set(key, b"new"),
+    "DEL": lambda other, key: other.delete(key),
+    "UNLINK": lambda other, key: other.unlink(key),
+    "EXPIRE": lambda other, key: other.expire(key, 100),
+    "expiry": lambda other, key: other.pexpire(key, 20),
+    "RENAME": lambda other, key: other.rename(key, key + b":away"),
+    "RENAME over it": lambda other, key: (other.set(key + b":new", 1), other.rename(key + b":new", key)),
+    "script": lambda other, key: other.eval("return redis.call('APPEND', KEYS[1], 'x')", 1, key),
+    "transaction": lambda other, key: other.pipeline(transaction=True).incr(key).incr(key).execute(),
+    "another type": lambda other, key: (other.delete(key), other.hset(key, "a", 1)),
+}
+
+
+def test_changes_by_others(setup: Setup, other: Any) -> None:
+    with cache(setup.world, setup.client, PREFIX) as mine:
+        for name, change in CHANGES.items():
+            key = PREFIX + b"{%b}" % name.encode()
+            other.set(key, 1)
+            mine.fill(key)
+            untouched = PREFIX + b"untouched"
+            mine.fill(untouched)
+            change(other, key)
+            mine.gone(key)
+            assert untouched in mine.copies.values
+            other.delete(key, key + b":away")
+        assert mine.tracker.stats.reconnects == mine.copies.drops == 0
+        assert mine.tracker.stats.invalidations >= len(CHANGES)
+
+
+def test_missing_keys_are_followed_too(setup: Setup, other: Any) -> None:
+    key = PREFIX + b"missing"
+    with cache(setup.world, setup.client, PREFIX) as mine:
+        mine.fill(key)
+        assert mine.copies.values == {key: None}
+        other.set(key, b"there")
+        mine.gone(key)
+        assert mine.read(key) == b"there"
+        other.delete(key)
+
+
+def test_own_writes_stay_until_somebody_else_writes(setup: Setup, other: Any) -> None:
+    key = PREFIX + b"own"
+    with cache(setup.world, setup.client, PREFIX) as mine:
+        wait_until(lambda: mine.write(key, b"1"), "a write is kept")
+        time.sleep(0.05)
+        assert mine.copies.values == {key: b"1"} and other.get(key) == b"1"
+        other.set(key, b"2")
+        mine.gone(key)
+        # A write past the tracked connection is news like anybody's.
+        mine.fill(key)
+        mine.run(lambda: mine.tracker.runner.run(put(key, b"3")))
+        mine.gone(key)
+        assert mine.read(key) == b"3"
+        # An error reply leaves the connection as it was.
+        other.delete(key)
+        other.lpush(key, 1)
+        with pytest.raises(redispy.ResponseError, match="another Redis type"):
+            mine.write(key, b"4", b"GET")
+        other.delete(key)
+        wait_until(lambda: mine.write(key, b"5"), "a write is kept")
+        other.delete(key)
+
+
+def test_a_batch_says_for_each_answer_whether_it_may_be_kept(setup: Setup) -> None:
+    keys = [PREFIX + b"%d" % number for number in range(8)]
+    with cache(setup.world, setup.client, PREFIX) as mine:
+        mine.fill(PREFIX)
+        ops = [*map(get, keys), get(b"elsewhere:" + PREFIX)]
+        results, kept = mine.run(lambda: mine.tracker.batch(ops))
+        assert (results, kept) == ([None] * 9, [True] * 8 + [False])
+        assert mine.usable(keys[0])
+        assert not mine.usable(b"elsewhere")
+
+
+def test_overlapping_prefixes(setup: Setup, other: Any) -> None:
+    """The narrower cache first, then the one that covers it; and a third that adds to both."""
+    inner, outer, third = PREFIX + b"a:b:", PREFIX + b"a:", PREFIX + b"c:"
+    with cache(setup.world, setup.client, inner) as mine:
+        mine.fill(inner + b"1")
+        tiers = [Copies(outer), Copies(third)]
+        for tier in tiers:
+            mine.run(lambda tier=tier: mine.tracker.watch(tier))
+        for key in (inner + b"1", outer + b"1", third + b"1"):
+            for copies in (mine.copies, *tiers):
+                copies.values[key] = b"old"
+            other.set(key, b"new")
+            mine.gone(key)
+            wait_until(lambda key=key: all(key not in each.values for each in tiers), "all caches hear of it")
+            assert mine.usable(key)
+            other.delete(key)
+        mine.run(lambda: mine.tracker.forget(mine.copies))
+        assert mine.usable(outer + b"1")
+
+
+@pytest.mark.parametrize("setup", FOUR[:1], ids=str)
+def test_flushes_and_other_databases(setup: Setup) -> None:
+    node = Node(programs()[setup.server]).start()
+    try:
+        for world in ("sync", "aio"):
+            package: Any = redispy if world == "sync" else redis.asyncio
+            make = lambda package=package: package.Redis(port=node.port, db=3)  # noqa: E731
+            with cache(world, make, PREFIX) as mine, redispy.Redis(port=node.port, db=3) as third:
+                for flush in (third.flushdb, third.flushall, lambda third=third: third.flushdb(asynchronous=True)):
+                    third.set(PREFIX, 1)
+                    mine.fill(PREFIX)
+                    flush()
+                    mine.gone(PREFIX)
+                # A key of the same name in another database: the copy goes, which does no harm.
+                third.set(PREFIX, 1)
+                mine.fill(PREFIX)
+                with redispy.Redis(port=node.port, db=0) as zeroth:
+                    zeroth.set(PREFIX, 1)
+                mine.gone(PREFIX)
+                assert mine.read(PREFIX) == b"1"
+                third.move(PREFIX, 5)
+                mine.gone(PREFIX)
+    finally:
+        node.stop()
+
+
+@pytest.mark.parametrize("setup", FOUR[:1], ids=str)
+def test_eviction(setup: Setup) -> None:
+    node = Node(programs()[setup.server], ("--maxmemory-policy", "allkeys-lru")).start()
+    try:
+        with (
+            cache("sync", lambda: redispy.Redis(port=node.port), PREFIX) as mine,
+            redispy.Redis(port=node.port) as other,
+        ):
+            other.set(PREFIX, 1)
+            mine.fill(PREFIX)
+            other.config_set("maxmemory", 1)
+            mine.gone(PREFIX)
+            assert other.exists(PREFIX) == 0
+    finally:
+        node.stop()
+
+
+@pytest.mark.parametrize("world", ["sync", "aio"])
+@pytest.mark.parametrize("rights", ["~* +@all -client", "~* +@all resetchannels", "~* +@all -client|tracking"])
+def test_a_server_that_refuses(world: str, rights: str) -> None:
+    """Nothing is kept, the reason is known, and the cache's own work goes on."""
+    node = servers.standalone("redis")
+    user = f"u{abs(hash((world, rights)))}"
+    package: Any = redispy if world == "sync" else redis.asyncio
+    with redispy.Redis(port=node.port) as admin:
+        admin.execute_command("ACL", "SETUSER", user, "on", ">secret", "reset", "on", ">secret", *rights.split())
+        with cache(world, lambda: package.Redis(port=node.port, username=user, password="secret"), PREFIX) as mine:
+            assert "permission" in mine.tracker.reason
+            assert not mine.usable(PREFIX)
+            assert mine.write(PREFIX, b"1") is False
+            assert (mine.read(PREFIX), mine.copies.values) == (b"1", {})
+            assert mine.tracker.fresh_until < 0
+        admin.execute_command("ACL", "DELUSER", user)
+        admin.delete(PREFIX)
+
+
+def listening() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name.startswith("pottery_like")]
+
+
+def test_the_thread_lives_while_it_is_wanted() -> None:
+    wait_until(lambda: not listening(), "no thread of an earlier test")
+    from pottery_like._io.sync import Runner
+    from pottery_like._io.tracking import tracker
+
+    def make() -> redispy.Redis:
+        return redispy.Redis(port=servers.standalone("redis").port)
+
+    # Forgotten, collected, and closed with the client; and begun anew.
+    client = make()
+    following, copies = tracker(Runner(client)), Copies(PREFIX)
+    assert tracker(Runner(client)) is following
+    assert not following.usable(get(PREFIX)) and not listening()
+    following.watch(copies)
+    assert len(listening()) == 1 and following.usable(get(PREFIX))
+    following.forget(copies)
+    wait_until(lambda: not listening(), "the thread ends when nobody watches")
+    following.watch(copies)
+    wait_until(lambda: following.usable(get(PREFIX)), "it begins anew")
+    del copies
+    gc.collect()
+    wait_until(lambda: not listening(), "the thread ends when the tiers are collected")
+    copies = Copies(PREFIX)
+    following.watch(copies)
+    assert following.usable(get(PREFIX))
+    client.close()
+    wait_until(lambda: not listening(), "the thread ends when the client is closed")
+    assert copies.drops
+    wait_until(lambda: following.usable(get(PREFIX)), "it begins anew when it is asked")
+    with make() as admin:
+        assert count(admin) == 2
+        reference = weakref.ref(following)
+        del following, copies
+        gc.collect()
+        assert reference() is None
+        wait_until(lambda: not listening() and count(admin) == 0, "thread and connections end with the tracker")
+    client.close()
+
+
+def count(admin: Any) -> int:
+    return sum("cmd=client|tracking" in line or "cmd=ping" in line or "flags=tB" in line for line in clients(admin))
+
+
+def clients(admin: Any) -> list[str]:
+    return [
+        f"flags={each['flags']} cmd={each['cmd']} sub={each['sub']}"
+        for each in admin.client_list()
+        if each["sub"] != "0" or "B" in each["flags"]
+    ]
+
+
+def in_the_child(mine: Cache, connection: Any) -> None:
+    empty, following = not mine.copies.values, not mine.tracker._links
+    wait_until(lambda: mine.usable(PREFIX), "the child has a tracker of its own")
+    mine.fill(PREFIX)
+    connection.send((empty, following, len(listening())))
+    connection.recv()
+    mine.gone(PREFIX)
+    connection.send(mine.read(PREFIX))
+
+
+def test_a_forked_child_has_a_tracker_of_its_own() -> None:
+    if "fork" not in multiprocessing.get_all_start_methods():
+        pytest.skip("no fork")
+    context = multiprocessing.get_context("fork")
+    setup = FOUR[0]
+    with setup.client() as other, cache("sync", setup.client, PREFIX) as mine:
+        other.set(PREFIX, 1)
+        mine.fill(PREFIX)
+        ours, theirs = context.Pipe()
+        # At the fork another thread holds the tier's lock.
+        mine.copies.lock.acquire()
+        child = context.Process(target=in_the_child, args=(mine, theirs))
+        child.start()
+        mine.copies.lock.release()
+        assert ours.recv() == (True, True, 1)
+        assert mine.usable(PREFIX) and mine.copies.values == {PREFIX: b"1"}, "the parent's goes on"
+        other.set(PREFIX, 2)
+        ours.send("go on")
+        assert ours.recv() == b"2"
+        mine.gone(PREFIX)
+        child.join()
+        assert child.exitcode == 0
+        mine.fill(PREFIX)
+        other.delete(PREFIX)
+        mine.gone(PREFIX)
+
+
+def test_one_event_loop_after_the_other() -> None:
+    """The same client and tracker, where redis-py allows it: it is closed at each loop's end."""
+    import asyncio
+
+    from pottery_like._io.aio import Runner
+    from pottery_like._io.aio_tracking import tracker
+
+    setup = FOUR[2]
+    client, copies = setup.client(), Copies(PREFIX)
+    following = tracker(Runner(client))
+
+    async def use(close: bool) -> int:
+        await following.watch(copies)
+        assert following.usable(get(PREFIX))
+        copies.values[PREFIX] = b"old"
+        await following.runner.run(put(PREFIX, b"new"))
+        while copies.values:
+            await asyncio.sleep(0.001)
+        if close:
+            await client.aclose()
+            await asyncio.sleep(0.05)
+        else:
+            await client.connection_pool.disconnect(inuse_connections=False)
+        return len(asyncio.all_tasks())
+
+    assert asyncio.run(use(close=True)) == 1, "its tasks have ended"
+    asyncio.run(use(close=False))
+    assert asyncio.run(use(close=True)) == 1
+    with redispy.Redis(unix_socket_path=servers.standalone("redis").path) as admin:
+        wait_until(lambda: not clients(admin), "no connection is left")
+        admin.delete(PREFIX)
+
+
+@pytest.mark.parametrize("world", ["sync", "aio"])
+def test_sweeps(world: str) -> None:
+    setup = Setup("redis", "standalone", 2, world)
+    with cache(world, setup.client, PREFIX) as mine:
+        copies = mine.copies
+        wait_until(lambda: copies.sweeps, "the first sweep comes at once")
+        due = time.monotonic() + 0.2
+        mine.run(lambda: mine.tracker.wake(due))
+        wait_until(lambda: len(copies.sweeps) > 1, "the sweep that was wished for")
+        assert time.monotonic() < due, "a sweep comes a little early"
+        assert copies.sweeps[-1] >= due - 0.001, "and clears what is due until then"
