@@ -1,5 +1,8 @@
 """Redis-backed containers that work like Python's own."""
 
+from pottery_like import et
+from pottery_like._ops.flip_back import FlipConflict
+from pottery_like._ops.flip_core import FlipStats
 from pottery_like._ops.queue import QueueCounts
 from pottery_like.aio.bloom import AIOBloomFilter
 from pottery_like.aio.counter import AIORedisCounter
@@ -21,12 +24,14 @@ from pottery_like.dict import RedisDict
 from pottery_like.embedded import EmbeddedServer, embedded
 from pottery_like.encoder import PotteryEncoder
 from pottery_like.exceptions import (
+    BypassedWarning,
     ConcurrentEditError,
     DecodeError,
     EmbeddedServerWarning,
     ExtendUnlockedLock,
     FilterFullError,
     FilterParametersError,
+    FlipConflictWarning,
     InefficientAccessWarning,
     KeyExistsError,
     LeaseLostError,
@@ -42,10 +47,13 @@ from pottery_like.exceptions import (
     ReleaseUnlockedLock,
     ServerNotFoundError,
     TooManyExtensions,
+    UnwrittenWarning,
     WrongTypeError,
 )
+from pottery_like.flipcache import FlipCache
 from pottery_like.hyperloglog import HyperLogLog
 from pottery_like.list import RedisList
+from pottery_like.localdicts import FIFODict, LRUDict
 from pottery_like.nextid import NextID
 from pottery_like.queue import Delivery, RedisQueue
 from pottery_like.redlock import Redlock
@@ -54,6 +62,7 @@ from pottery_like.shared import RedisRWLock, RedisSemaphore
 from pottery_like.simplequeue import RedisSimpleQueue
 from pottery_like.synchronize import synchronize
 from pottery_like.timer import ContextTimer
+from pottery_like.ttldict import LFUDict, TTLDict
 
 __all__ = [
     "AIOBloomFilter",
@@ -71,6 +80,7 @@ __all__ = [
     "AIORedisSimpleQueue",
     "AIORedlock",
     "BloomFilter",
+    "BypassedWarning",
     "Codec",
     "ConcurrentEditError",
     "ContextTimer",
@@ -80,12 +90,19 @@ __all__ = [
     "EmbeddedServer",
     "EmbeddedServerWarning",
     "ExtendUnlockedLock",
+    "FIFODict",
     "FilterFullError",
     "FilterParametersError",
+    "FlipCache",
+    "FlipConflict",
+    "FlipConflictWarning",
+    "FlipStats",
     "HyperLogLog",
     "InefficientAccessWarning",
     "JSONCodec",
     "KeyExistsError",
+    "LFUDict",
+    "LRUDict",
     "LeaseLostError",
     "MsgpackCodec",
     "NextID",
@@ -113,8 +130,11 @@ __all__ = [
     "Redlock",
     "ReleaseUnlockedLock",
     "ServerNotFoundError",
+    "TTLDict",
     "TooManyExtensions",
+    "UnwrittenWarning",
     "WrongTypeError",
     "embedded",
+    "et",
     "synchronize",
 ]

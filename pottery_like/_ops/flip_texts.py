@@ -38,7 +38,7 @@ class Names:
         self.prefix = f"{name}:".encode()
         self.key_type = key_type
         self._words = key_type == "str"
-        self._text = text if self._words else _int_text
+        self._text: Any = text if self._words else _int_text
 
     def encode(self, key: Any) -> bytes:
         """Return the Redis key.
@@ -49,7 +49,7 @@ class Names:
         if type(key) is str and self._words:
             return self.prefix + key.encode()
         hash(key)
-        return self.prefix + self._text(key).encode()
+        return self.prefix + str(self._text(key)).encode()
 
     def decode(self, name: bytes) -> Any:
         """Return the key of a Redis key of this cache; None when nobody can have stored it."""
@@ -94,7 +94,8 @@ def _plain(key: Any) -> Any:
     if isinstance(key, frozenset):
         raise TypeError("a frozenset can't be a key: its text has no order")
     kind = type(key)
-    if kind.__str__ is object.__str__ and kind.__repr__ is object.__repr__:
+    shown: Any = kind.__str__, kind.__repr__
+    if shown == (object.__str__, object.__repr__):
         raise TypeError(f"{kind.__name__} can't be a key: its text would not be the same in another process")
     return key
 
