@@ -8,6 +8,7 @@ from pottery_like.aio.bloom import AIOBloomFilter
 from pottery_like.aio.counter import AIORedisCounter
 from pottery_like.aio.deque import AIORedisDeque
 from pottery_like.aio.dict import AIORedisDict
+from pottery_like.aio.flipcache import AIOFlipCache
 from pottery_like.aio.hyperloglog import AIOHyperLogLog
 from pottery_like.aio.list import AIORedisList
 from pottery_like.aio.nextid import AIONextID
@@ -67,6 +68,7 @@ from pottery_like.ttldict import LFUDict, TTLDict
 __all__ = [
     "AIOBloomFilter",
     "AIODelivery",
+    "AIOFlipCache",
     "AIOHyperLogLog",
     "AIONextID",
     "AIORedisCounter",

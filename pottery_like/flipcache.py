@@ -16,9 +16,8 @@ from pottery_like._ops.dict import MISSING, as_pairs
 from pottery_like._ops.flight import LEASE, fetch
 from pottery_like._ops.flip_config import FlipConfig, seconds_to_wait
 from pottery_like._ops.flip_core import FlipStats
-from pottery_like._ops.flip_load import FlipEntry, outcome
+from pottery_like._ops.flip_load import Load
 from pottery_like._ops.flip_tags import checked_tags
-from pottery_like._ops.flipcache import lifetime
 from pottery_like.flipbase import checked_client
 from pottery_like.flipmapping import FlipMapping
 
@@ -268,27 +267,14 @@ class FlipCache(FlipMapping):
         :raises Exception: what ``callback`` has raised; nothing is stored then, and the next one tries.
         """
         left = seconds_to_wait(wait_for_lock, max_wait)
-        ops = self._core.ops
-        name, ms = ops.names.encode(key), lifetime(ttl, ops.ms)
+        load = Load(self._core.ops, key, ttl, self._config.lease)
         self._settled()
         if self._tier is not None:
             value = self._drive(self._core.get(key, MISSING))
             if value is not MISSING:
                 return value
         self._drive(self._scan.introduce())
-        computed: list[Any] = []
-        encode = self._parts.encoded(ms)
-
-        def remembered(made: Any) -> tuple[bytes, int] | None:
-            encoded = encode(made)
-            computed.append(encoded)
-            return encoded
-
-        entry = FlipEntry(ops, name, remembered, self._config.lease)
-        found = self._flights.fly(fetch(entry, left), callback)
-        if found.hit is None and not computed and found.error is None:
-            remembered(found.value)
-        return outcome(found, ops, computed[0][0] if computed and computed[0] else None)
+        return load.outcome(self._flights.fly(fetch(load.entry, left), callback))
 
     def increment(self, key: Any, amount: int = 1, ttl: float | timedelta | None = None) -> int:
         """Add to a number and return the result.  O(1), 1 round trip, atomic.

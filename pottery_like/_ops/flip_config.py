@@ -132,16 +132,6 @@ class FlipParts:
             self.core.remember = True
             self.back = FlipBack(self.core, self.tier, config.dirty_max)
 
-    def encoded(self, ms: int) -> Callable[[Any], tuple[bytes, int] | None]:
-        """Return a function that encodes what a callback has returned, to live so long; to None if it is nothing."""
-
-        def encode(value: Any) -> tuple[bytes, int] | None:
-            if value is None and not self.ops.texts.none:
-                return None
-            return self.ops.texts.encode(value), ms
-
-        return encode
-
 
 def _number(value: object, name: str, least: int) -> None:
     if isinstance(value, bool) or not isinstance(value, int):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 from pottery_like._core.lua import script
 from pottery_like._core.op import Op
 from pottery_like._ops.flight import KeyEntry, Outcome
 from pottery_like._ops.flip_texts import beside
-from pottery_like._ops.flipcache import FlipOps
+from pottery_like._ops.flipcache import FlipOps, lifetime
 
 
 class FlipEntry(KeyEntry[Any]):
@@ -52,17 +53,40 @@ class FlipEntry(KeyEntry[Any]):
         return Op(script("flip_flight_set"), keys, words, lambda reply: raw if reply else None, True)
 
 
-def outcome(found: Outcome[Any], ops: FlipOps, computed: bytes | None) -> Any:
-    """Return what a flight has brought, or raise what the function has raised.
+class Load:
+    """One get_or_set().
 
-    A value that could not be stored for the server's sake is a value all the same.
-
-    :param computed: the bytes of what this caller computed; None if that is nothing to be stored.
+    :param ops: the cache's operations.
+    :param key: the user's key.
+    :param ttl: seconds that a computed value lives; None for the cache's expire_time, ``math.inf`` for no end.
+    :param lease: seconds after which somebody else may compute.
+    :raises TypeError: or ValueError, the key or ``ttl`` is no such thing.
     """
-    if found.hit is not None:
-        return ops.texts.decode(found.hit.raw)
-    if found.error is not None:
-        raise found.error
-    if isinstance(found.failure, TypeError | ValueError):
-        raise found.failure
-    return ops.default() if computed is None else ops.texts.decode(computed)
+
+    def __init__(self, ops: FlipOps, key: Any, ttl: float | timedelta | None, lease: float) -> None:
+        self._ops = ops
+        self._ms = lifetime(ttl, ops.ms)
+        self._made = False
+        self._raw: bytes | None = None
+        self.entry = FlipEntry(ops, ops.names.encode(key), self._encode, lease)
+
+    def _encode(self, value: Any) -> tuple[bytes, int] | None:
+        self._made = True
+        # None is no str and no int.
+        self._raw = None if value is None and not self._ops.texts.none else self._ops.texts.encode(value)
+        return None if self._raw is None else (self._raw, self._ms)
+
+    def outcome(self, found: Outcome[Any]) -> Any:
+        """Return what a flight has brought, or raise what the function has raised.
+
+        A value that could not be stored for the server's sake is a value all the same.
+        """
+        if found.hit is not None:
+            return self._ops.texts.decode(found.hit.raw)
+        if found.error is not None:
+            raise found.error
+        if isinstance(found.failure, TypeError | ValueError):
+            raise found.failure
+        if not self._made:
+            self._encode(found.value)
+        return self._ops.default() if self._raw is None else self._ops.texts.decode(self._raw)
