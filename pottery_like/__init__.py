@@ -1,11 +1,15 @@
 """Redis-backed containers that work like Python's own."""
 
+from pottery_like import et
+from pottery_like._ops.flip_back import FlipConflict
+from pottery_like._ops.flip_core import FlipStats
 from pottery_like._ops.queue import QueueCounts
 from pottery_like.aio.bloom import AIOBloomFilter
 from pottery_like.aio.cachedordereddict import AIOCachedOrderedDict
 from pottery_like.aio.counter import AIORedisCounter
 from pottery_like.aio.deque import AIORedisDeque
 from pottery_like.aio.dict import AIORedisDict
+from pottery_like.aio.flipcache import AIOFlipCache
 from pottery_like.aio.hyperloglog import AIOHyperLogLog
 from pottery_like.aio.list import AIORedisList
 from pottery_like.aio.nextid import AIONextID
@@ -23,12 +27,14 @@ from pottery_like.dict import RedisDict
 from pottery_like.embedded import EmbeddedServer, embedded
 from pottery_like.encoder import PotteryEncoder
 from pottery_like.exceptions import (
+    BypassedWarning,
     ConcurrentEditError,
     DecodeError,
     EmbeddedServerWarning,
     ExtendUnlockedLock,
     FilterFullError,
     FilterParametersError,
+    FlipConflictWarning,
     InefficientAccessWarning,
     KeyExistsError,
     LeaseLostError,
@@ -44,10 +50,13 @@ from pottery_like.exceptions import (
     ReleaseUnlockedLock,
     ServerNotFoundError,
     TooManyExtensions,
+    UnwrittenWarning,
     WrongTypeError,
 )
+from pottery_like.flipcache import FlipCache
 from pottery_like.hyperloglog import HyperLogLog
 from pottery_like.list import RedisList
+from pottery_like.localdicts import FIFODict, LRUDict
 from pottery_like.nextid import NextID
 from pottery_like.queue import Delivery, RedisQueue
 from pottery_like.redlock import Redlock
@@ -56,11 +65,13 @@ from pottery_like.shared import RedisRWLock, RedisSemaphore
 from pottery_like.simplequeue import RedisSimpleQueue
 from pottery_like.synchronize import synchronize
 from pottery_like.timer import ContextTimer
+from pottery_like.ttldict import LFUDict, TTLDict
 
 __all__ = [
     "AIOBloomFilter",
     "AIOCachedOrderedDict",
     "AIODelivery",
+    "AIOFlipCache",
     "AIOHyperLogLog",
     "AIONextID",
     "AIORedisCounter",
@@ -75,6 +86,7 @@ __all__ = [
     "AIORedlock",
     "BloomFilter",
     "CachedOrderedDict",
+    "BypassedWarning",
     "Codec",
     "ConcurrentEditError",
     "ContextTimer",
@@ -84,12 +96,19 @@ __all__ = [
     "EmbeddedServer",
     "EmbeddedServerWarning",
     "ExtendUnlockedLock",
+    "FIFODict",
     "FilterFullError",
     "FilterParametersError",
+    "FlipCache",
+    "FlipConflict",
+    "FlipConflictWarning",
+    "FlipStats",
     "HyperLogLog",
     "InefficientAccessWarning",
     "JSONCodec",
     "KeyExistsError",
+    "LFUDict",
+    "LRUDict",
     "LeaseLostError",
     "MsgpackCodec",
     "NextID",
@@ -117,9 +136,12 @@ __all__ = [
     "Redlock",
     "ReleaseUnlockedLock",
     "ServerNotFoundError",
+    "TTLDict",
     "TooManyExtensions",
     "TypedCodec",
+    "UnwrittenWarning",
     "WrongTypeError",
     "embedded",
+    "et",
     "synchronize",
 ]
