@@ -14,6 +14,8 @@ from typing import Any, TypeVar
 from pottery_like._core.op import Op
 from pottery_like._io import servers, unwritten
 from pottery_like._io.anchors import anchors
+from pottery_like._io.channels import Channels, follower
+from pottery_like._io.events import Teller
 from pottery_like._io.flights import Flights
 from pottery_like._io.following import Trusting
 from pottery_like._io.sync import Client, Runner
@@ -24,6 +26,7 @@ from pottery_like._ops.flip_core import FlipProgram, Read, ReadMany, Write
 from pottery_like.exceptions import BypassedWarning, FlipConflictWarning
 
 T = TypeVar("T")
+Follower = Tracker | Channels | Trusting
 
 # C code, such as json's, takes a dict without items for empty before it asks it anything.  A str, as in a dict that
 # has other keys too, strings are looked up more slowly.
@@ -99,7 +102,8 @@ class FlipBase(dict[Any, Any]):
         if self._tier is not None:
             self._touch = self._tier.order.move_to_end
         self._made_runner: Runner | None = None
-        self._made_follower: Tracker | Trusting | None = None
+        self._made_follower: Follower | None = None
+        self._teller: Teller | None = None
         self._renew()
         _all[id(self)] = weakref.ref(self, partial(_gone, id(self)))
 
@@ -125,22 +129,27 @@ class FlipBase(dict[Any, Any]):
             self._core.clustered = runner.clustered
         return runner
 
-    @property
-    def _follower(self) -> Tracker | Trusting:
-        """What knows whether an answer may be kept; listening begins here."""
-        follower = self._made_follower
-        if follower is None:
+    def _listen(self) -> Follower:
+        """Return what knows whether an answer may be kept; listening begins here."""
+        made = self._made_follower
+        if made is None:
             with self._guard:
-                follower = self._made_follower or self._follow()
-        return follower
+                made = self._made_follower or self._follow()
+        return made
 
-    def _follow(self) -> Tracker | Trusting:
-        if not self._config.listens or self._tier is None:
-            made: Tracker | Trusting = Trusting(self._runner)
+    def _follow(self) -> Follower:
+        config, runner, ear = self._config, self._runner, self._parts.ear
+        made: Follower
+        if not config.listens:
+            made = Trusting(runner)
         else:
-            made = tracker(self._runner, self._config.max_stale)
-            self._tier.wake = made.wake
-            made.watch(self._tier)
+            made = (tracker if config.coherence == "tracking" else follower)(runner, config.max_stale)
+            ear.wake = made.wake
+            if config.tells:
+                self._teller = Teller(runner, self._core.ops.names, config.on_update, config.on_delete)
+                changes = self._teller.changes
+                ear.heard, ear.told = (changes.heard, None) if config.coherence == "tracking" else (None, changes.told)
+            made.watch(ear)
             if made.reason:
                 warnings.warn(
                     f"{self._config.name!r} keeps nothing in memory, as the server refuses to report changes: "
@@ -151,6 +160,13 @@ class FlipBase(dict[Any, Any]):
         self._made_follower = made
         return made
 
+    def _deafen(self) -> None:
+        """Listen no more; so nothing may be kept."""
+        made, self._made_follower = self._made_follower, None
+        if isinstance(made, Tracker | Channels):
+            made.forget(self._parts.ear)
+            self._parts.ear.drop()
+
     @cached_property
     def _flights(self) -> Flights:
         return Flights(self._runner)
@@ -160,11 +176,15 @@ class FlipBase(dict[Any, Any]):
 
     def _step(self, step: Any) -> Any:
         if isinstance(step, Read):
-            return self._follower.read(step.op)
+            return self._listen().read(step.op)
         if isinstance(step, Write):
-            return self._follower.write(step.op)
+            result, kept = self._listen().write(step.op)
+            if kept and self._teller is not None:
+                # The server doesn't report what went this way.
+                self._teller.changes.heard(step.op.keys)
+            return result, kept
         if isinstance(step, ReadMany):
-            return self._follower.batch(step.ops)
+            return self._listen().batch(step.ops)
         return self._runner.step(step)
 
     def _drive(self, program: FlipProgram[T]) -> T:

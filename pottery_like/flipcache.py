@@ -358,9 +358,14 @@ class FlipCache(FlipMapping):
             self._back.forget()
         self._drive(self._scan.clear(self._anchors()))
 
+    def listen(self) -> None:
+        """Begin to listen for changes, as otherwise the first read does: for ``on_update`` and ``on_delete``."""
+        self._listen()
+
     def close(self) -> None:
         """Write what was not written yet, and listen for changes no more.  The cache can be used again."""
         self.flush()
+        self._deafen()
 
     def __enter__(self) -> Self:
         return self

@@ -62,6 +62,9 @@ class LocalTier:
     :param lock: guards it; re-entrant.
     :param data: a dict that is to hold the plain values too.
     :ivar default: what a missing key's value is.
+    :ivar wake: is told when a sweep is due earlier than was said.
+    :ivar heard: is given changed keys.
+    :ivar told: is given what has happened to a key, and the key.
     """
 
     def __init__(
@@ -80,6 +83,7 @@ class LocalTier:
         self.default: Any = None
         self.wake: Callable[[float], None] | None = None
         self.heard: Callable[[Sequence[bytes]], None] | None = None
+        self.told: Callable[[bytes, bytes], None] | None = None
         self._uses = Frequencies() if eviction == "lfu" else None
         self._lru = eviction == "lru"
         self._entries: MutableMapping[bytes, Entry] = {}

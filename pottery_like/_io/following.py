@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
@@ -19,6 +20,7 @@ class Trusting:
     """
 
     reason = ""
+    fresh_until = math.inf
 
     def __init__(self, runner: sync.Runner) -> None:
         self.runner = runner
@@ -44,6 +46,7 @@ class AioTrusting:
     """
 
     reason = ""
+    fresh_until = math.inf
 
     def __init__(self, runner: aio.Runner) -> None:
         self.runner = runner

@@ -73,7 +73,7 @@ class FlipConfig:
             raise TypeError(f"eviction must be {EVICTIONS} or a mutable mapping, not {type(self.eviction).__name__}")
         if self.write == "back" and (not self.local_max or self.mapped):
             raise ValueError("write='back' needs a local tier whose evictions it knows: local_max, and no mapping")
-        if self.coherence is None and (self.on_update or self.on_delete):
+        if self.coherence is None and self.tells:
             raise ValueError("on_update and on_delete need a coherence")
 
     @property
@@ -82,9 +82,14 @@ class FlipConfig:
         return not isinstance(self.eviction, str)
 
     @property
+    def tells(self) -> bool:
+        """Whether callbacks are to be told of changes."""
+        return bool(self.on_update or self.on_delete)
+
+    @property
     def listens(self) -> bool:
         """Whether changes made elsewhere are of interest."""
-        return self.coherence is not None and (self.local_max > 0 or bool(self.on_update or self.on_delete))
+        return self.coherence is not None and (self.local_max > 0 or self.tells)
 
     def given(self) -> dict[str, Any]:
         """Return the settings that differ from the usual."""
@@ -123,6 +128,8 @@ class FlipParts:
             self.tier = LocalTier(names.prefix, config.local_max, config.eviction, lock, data)
         if self.tier is not None:
             self.tier.default = self.ops.default()
+        # Whoever wants to be told of changes is, without a local tier too.
+        self.ear = self.tier or LocalTier(names.prefix, 1, "fifo", lock)
         loaded = config.loader is not None
         self.core = FlipCore(self.ops, self.tier, config.coherence is not None and not loaded)
         self.scan = FlipScan(self.core)

@@ -15,6 +15,8 @@ from typing import Any, TypeVar
 from pottery_like._core.op import Op
 from pottery_like._io import servers, unwritten
 from pottery_like._io.aio import Client, Runner
+from pottery_like._io.aio_channels import Channels, follower
+from pottery_like._io.aio_events import Teller
 from pottery_like._io.aio_flights import Flights
 from pottery_like._io.aio_tracking import Tracker, tracker
 from pottery_like._io.anchors import anchors
@@ -25,6 +27,7 @@ from pottery_like._ops.flip_core import FlipProgram, Read, ReadMany, Write
 from pottery_like.exceptions import BypassedWarning, FlipConflictWarning
 
 T = TypeVar("T")
+Follower = Tracker | Channels | AioTrusting
 
 
 async def settled(result: Any) -> Any:
@@ -46,7 +49,8 @@ class AIOFlipBase:
         self._tier = parts.tier
         self._loop: asyncio.AbstractEventLoop | None = None
         self._made_runner: Runner | None = None
-        self._made_follower: Tracker | AioTrusting | None = None
+        self._made_follower: Follower | None = None
+        self._teller: Teller | None = None
         self._made_flights: Flights | None = None
         self._flusher: asyncio.Task[None] | None = None
         _all.add(self)
@@ -60,23 +64,28 @@ class AIOFlipBase:
                 runner = self._made_runner = Runner(servers.aio_client(self._source))
             self._core.clustered = runner.clustered
             self._loop = loop
-            self._made_follower = self._made_flights = self._flusher = None
+            self._made_follower = self._made_flights = self._flusher = self._teller = None
             self._flushing = asyncio.Lock()
             if self._tier is not None:
                 self._tier.drop()
         return runner
 
-    async def _follow(self) -> Tracker | AioTrusting:
+    async def _follow(self) -> Follower:
         """Return what knows whether an answer may be kept; listening begins here."""
         runner = self._runner
         if self._made_follower is not None:
             return self._made_follower
-        if not self._config.listens or self._tier is None:
+        config, ear = self._config, self._parts.ear
+        if not config.listens:
             self._made_follower = AioTrusting(runner)
             return self._made_follower
-        made = tracker(runner, self._config.max_stale)
-        self._tier.wake = made.wake
-        await made.watch(self._tier)
+        made = (tracker if config.coherence == "tracking" else follower)(runner, config.max_stale)
+        ear.wake = made.wake
+        if config.tells and self._teller is None:
+            self._teller = Teller(runner, self._core.ops.names, config.on_update, config.on_delete)
+            changes = self._teller.changes
+            ear.heard, ear.told = (changes.heard, None) if config.coherence == "tracking" else (None, changes.told)
+        await made.watch(ear)
         if made.reason and self._made_follower is None:
             text = (
                 f"{self._config.name!r} keeps nothing in memory, as the server refuses to report changes: {made.reason}"
@@ -84,6 +93,13 @@ class AIOFlipBase:
             warnings.warn(text, BypassedWarning, stacklevel=2)
         self._made_follower = made
         return made
+
+    def _deafen(self) -> None:
+        """Listen no more; so nothing may be kept."""
+        made, self._made_follower = self._made_follower, None
+        if isinstance(made, Tracker | Channels):
+            made.forget(self._parts.ear)
+            self._parts.ear.drop()
 
     def _flights(self) -> Flights:
         if self._made_flights is None:
@@ -98,15 +114,19 @@ class AIOFlipBase:
 
     def _fresh(self) -> None:
         """Forget everything if the event loop was held up for so long that changes may have been missed."""
-        follower = self._made_follower
-        if isinstance(follower, Tracker) and self._tier is not None and time.monotonic() > follower.fresh_until:
+        made = self._made_follower
+        if made is not None and self._tier is not None and time.monotonic() > made.fresh_until:
             self._tier.drop()
 
     async def _step(self, step: Any) -> Any:
         if isinstance(step, Read):
             return await (await self._follow()).read(step.op)
         if isinstance(step, Write):
-            return await (await self._follow()).write(step.op)
+            result, kept = await (await self._follow()).write(step.op)
+            if kept and self._teller is not None:
+                # The server doesn't report what went this way.
+                self._teller.changes.heard(step.op.keys)
+            return result, kept
         if isinstance(step, ReadMany):
             return await (await self._follow()).batch(step.ops)
         return await self._runner.step(step)

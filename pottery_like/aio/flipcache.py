@@ -368,9 +368,14 @@ class AIOFlipCache(AIOFlipBase):
             self._back.forget()
         await self._drive(self._scan.clear(await self._anchors()))
 
+    async def listen(self) -> None:
+        """Begin to listen for changes, as otherwise the first read does: for ``on_update`` and ``on_delete``."""
+        await self._follow()
+
     async def close(self) -> None:
         """Write what was not written yet, and listen for changes no more.  The cache can be used again."""
         await self.flush()
+        self._deafen()
 
     async def __aenter__(self) -> Self:
         return self
