@@ -19,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typing_extensions import NotRequired
 
-from pottery_like import DataclassCodec, TypedCodec
+from pottery_like import DataclassCodec, FlipCache, MsgpackCodec, PickleCodec, TypedCodec, redis_cache
 from tests.conftest import Maker
 from tests.support.servers import FEW
 from tests.support.strategies import texts
@@ -336,3 +336,34 @@ def test_in_every_container(make: Maker, codec: Any, value: Any) -> None:
     assert value in subject
     subject = make("HyperLogLog", [value], codec=codec)
     assert len(subject) == 1
+
+
+@pytest.mark.parametrize(
+    ("codec", "value"),
+    [*CODECS, (TypedCodec(Model), Model(x=1)), (MsgpackCodec(), b"\xff"), (PickleCodec(b"sixteen bytes or more"), {1})],
+    ids=repr,
+)
+def test_in_every_cache(redis: Any, codec: Any, value: Any) -> None:
+    computed = []
+
+    @redis_cache(redis=redis, key="typed", codec=codec)
+    def function() -> Any:
+        computed.append(1)
+        return value
+
+    assert function() == function() == value
+    assert len(computed) == 1
+    with FlipCache("typed", redis=redis, codec=codec) as cache, FlipCache("typed", redis=redis, codec=codec) as other:
+        cache["a"] = value
+        assert other["a"] == value
+        assert cache.get_or_set("b", lambda: value) == value
+        cache.clear()
+    function.cache_clear()
+    wrong: Any = TypedCodec(uuid.UUID)
+
+    @redis_cache(redis=redis, key="typed", codec=wrong)
+    def mistaken() -> Any:
+        return value
+
+    with pytest.raises(TypeError, match="expected UUID"):
+        mistaken()
