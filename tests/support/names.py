@@ -25,6 +25,11 @@ SAME: dict[str, list[str]] = {
         *COMMON, "add", "contains_many", "false_positives", "intersection", "intersection_update", "num_elements",
         "num_hashes", "size", "union", "update",
     ],
+    "FlipCache": [
+        "clear", "close", "copy", "delete_many", "flush", "get", "get_many", "get_or_set", "increment",
+        "invalidate_tag", "items", "keys", "listen", "local", "name", "pop", "popitem", "redis", "refresh", "set",
+        "set_many", "setdefault", "stats", "to_dict", "touch", "ttl", "update", "values",
+    ],
     "HyperLogLog": [*COMMON, "add", "contains_many", "union", "update"],
     "RedisCounter": [*_DICT, "elements", "increment", "most_common", "subtract", "to_counter", "total"],
     "RedisDeque": [*_SEQUENCE, "appendleft", "extendleft", "maxlen", "popleft", "rotate"],
@@ -65,6 +70,7 @@ VERBS: dict[str, dict[str, str]] = {
         "__len__": "count",
         "__or__": "union",
     },
+    "FlipCache": {**_SIZED, "__delitem__": "delete", "__ior__": "update", "__or__": "union", "__setitem__": "set"},
     "HyperLogLog": {"__contains__": "contains", "__ior__": "update", "__len__": "size", "__or__": "union"},
     "RedisCounter": {
         **_ITEMS,
