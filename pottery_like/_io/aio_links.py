@@ -157,6 +157,11 @@ class Link:
         elif isinstance(held, list):
             held.append(self._listening)
 
+    @property
+    def address(self) -> Any:
+        """Host and port of the server, as a Sentinel names them."""
+        return self._tracked.host, self._tracked.port
+
     async def _hear(self) -> None:
         try:
             while not self.dead:

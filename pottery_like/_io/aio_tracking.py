@@ -8,7 +8,7 @@ import math
 import os
 import time
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from redis.asyncio import Redis, RedisCluster
@@ -25,6 +25,9 @@ T = TypeVar("T")
 
 LAYOUT = " layout"
 """What stands among the nodes to reach for the wish to know them anew."""
+
+CHECK = " check"
+"""What stands among the attempts for the question to Sentinel."""
 
 IDLE = 60.0
 """Seconds to sleep when nothing is due."""
@@ -54,6 +57,10 @@ class Tracker:
         self._backoffs: dict[str, Backoff] = {}
         self._known: set[str] = set()
         self._keeper: asyncio.Task[None] | None = None
+        # Only a Sentinel's pool has somebody to ask who the master is.
+        pool = getattr(self.runner.client, "connection_pool", None)
+        self._whereabouts: Callable[[], Any] | None = getattr(pool, "get_master_address", None)
+        self._check_at = time.monotonic()
 
     @property
     def stats(self) -> Stats:
@@ -155,6 +162,10 @@ class Tracker:
     def attend(self, now: float) -> float:
         """Do what is due; return when to come again."""
         due = self._tiers.sweep(now)
+        if self._whereabouts is not None and self._links and CHECK not in self._trying:
+            if now >= self._check_at:
+                self._trying[CHECK] = asyncio.ensure_future(self._check())
+            due = min(due, self._check_at if CHECK not in self._trying else math.inf)
         for name, when in list(self._attempts.items()):
             if name in self._trying:
                 continue
@@ -221,6 +232,21 @@ class Tracker:
                 self._attempts.setdefault(LAYOUT, time.monotonic() + pause)
         if not self._trying and 0.0 not in self._attempts.values():
             self._settled.set()
+        self._wake()
+
+    async def _check(self) -> None:
+        """Leave a master that Sentinel has replaced; it may take long to hear of that itself."""
+        try:
+            if self._whereabouts is not None:
+                address = await self._whereabouts()
+                for link in list(self._links.values()):
+                    if link.address != address:
+                        link.die()
+        except (RedisError, OSError):
+            pass
+        finally:
+            self._check_at = time.monotonic() + self.max_stale / 2
+            self._trying.pop(CHECK, None)
         self._wake()
 
     async def _learn(self) -> None:

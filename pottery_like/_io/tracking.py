@@ -7,7 +7,7 @@ import os
 import threading
 import time
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from redis import Redis
@@ -49,6 +49,11 @@ class Tracker:
         self._trying: set[str] = set()
         self._backoffs: dict[str, Backoff] = {}
         self._known: set[str] = set()
+        # Only a Sentinel's pool has somebody to ask who the master is.
+        pool = getattr(self.runner.client, "connection_pool", None)
+        self._whereabouts: Callable[[], Any] | None = getattr(pool, "get_master_address", None)
+        self._check_at = time.monotonic()
+        self._checking = False
 
     @property
     def stats(self) -> Stats:
@@ -150,6 +155,11 @@ class Tracker:
             ready = [name for name, when in self._attempts.items() if when <= now and name not in self._trying]
             self._trying.update(ready)
             due = min([due, *(when for name, when in self._attempts.items() if name not in self._trying)])
+        if self._whereabouts is not None and self._links:
+            if now >= self._check_at and not self._checking:
+                self._checking = True
+                threading.Thread(target=self._check, name="pottery_like connecting", daemon=True).start()
+            due = min(due, math.inf if self._checking else self._check_at)
         for name in ready:
             # Its greeting may take long: the links that live must be heard meanwhile.
             work = threading.Thread(target=self._try, args=(name,), name="pottery_like connecting", daemon=True)
@@ -210,6 +220,21 @@ class Tracker:
                     self._attempts.setdefault(LAYOUT, time.monotonic() + pause)
             if not self._trying and not any(when == 0.0 for when in self._attempts.values()):
                 self._settled.set()
+        the_listener().wake()
+
+    def _check(self) -> None:
+        """Leave a master that Sentinel has replaced; it may take long to hear of that itself."""
+        try:
+            if self._whereabouts is not None:
+                address = self._whereabouts()
+                for link in list(self._links.values()):
+                    if link.address != address:
+                        link.die()
+        except (RedisError, OSError):
+            pass
+        finally:
+            self._check_at = time.monotonic() + self.max_stale / 2
+            self._checking = False
         the_listener().wake()
 
     def _learn(self) -> None:
