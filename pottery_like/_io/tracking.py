@@ -44,6 +44,7 @@ class Tracker:
         self._lock = threading.Lock()
         self._settled = threading.Event()
         self._active = False
+        self._rest_until = 0.0
         self._links: dict[str, Link] = {}
         self._attempts: dict[str, float] = {}
         self._trying: set[str] = set()
@@ -74,6 +75,7 @@ class Tracker:
         Returns when the links are there, or have failed for the time being; within the socket timeout.
         """
         self._tiers.add(tier, the_listener().wake)
+        self._rest_until = 0.0
         self._resume()
         self._settled.wait(patience(self.runner.client))
         for link in list(self._links.values()):
@@ -102,7 +104,11 @@ class Tracker:
         return results, [note.kept for note in noted]
 
     def write(self, op: Op[T]) -> tuple[T, bool]:
-        """Run an operation that changes keys; also return whether what it wrote may be kept."""
+        """Run an operation that changes keys; also return whether what it wrote may be kept.
+
+        Nobody tells of a write that may be kept.  So a tier whose placeholder is gone by then, to another fill or
+        another write of its own, forgets the key: placeholder and copy, whoever's they are.
+        """
         link = self._link(op)
         connection = link.talk() if link is not None and covers(link, op, time.monotonic()) else None
         if link is None or connection is None:
@@ -114,7 +120,14 @@ class Tracker:
             kept = answered
             link.give_back(sent if answered else None)
 
-        result = self.runner.run_on(connection, op, over)
+        try:
+            result = self.runner.run_on(connection, op, over)
+        except BaseException:
+            # It may have changed something nevertheless, of which nobody tells.
+            self._tiers.invalidate(op.keys)
+            raise
+        if not kept:
+            self._tiers.invalidate(op.keys)
         return result, kept and covers(link, op, time.monotonic())
 
     def wake(self, when: float) -> None:
@@ -135,12 +148,12 @@ class Tracker:
 
     def _resume(self) -> None:
         with self._lock:
-            if self._active or not len(self._tiers):
+            if self._active or not len(self._tiers) or time.monotonic() < self._rest_until:
                 return
             self._active = True
             self._settled.clear()
             self._attempts = {LAYOUT if self.runner.clustered else "": 0.0}
-        the_listener().serve(self)
+            the_listener().serve(self)
         the_listener().wake()
 
     # What the listening thread does.
@@ -190,7 +203,7 @@ class Tracker:
             self._active = False
             self._attempts.clear()
             links, self._links = self._links, {}
-        the_listener().leave(self)
+            the_listener().leave(self)
         for link in links.values():
             link.die()
         self._settled.set()
@@ -212,6 +225,12 @@ class Tracker:
                 pause = self._backoffs.setdefault(name, Backoff()).pause()
         with self._lock:
             self._trying.discard(name)
+            idle = pause is not None and not self._links and not self._trying
+        if idle and pause is not None:
+            # Nothing goes on by itself, in case nobody wants it any more: whoever reads next begins anew.
+            self._rest_until = time.monotonic() + pause
+            self._rest()
+        with self._lock:
             if not self._active:
                 self._attempts.clear()
             elif pause is not None and name in self._attempts:
