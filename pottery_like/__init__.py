@@ -48,6 +48,7 @@ from pottery_like.hyperloglog import HyperLogLog
 from pottery_like.list import RedisList
 from pottery_like.nextid import NextID
 from pottery_like.queue import Delivery, RedisQueue
+from pottery_like.redis_cache import redis_cache
 from pottery_like.redlock import Redlock
 from pottery_like.set import RedisSet
 from pottery_like.shared import RedisRWLock, RedisSemaphore
@@ -116,5 +117,6 @@ __all__ = [
     "TooManyExtensions",
     "WrongTypeError",
     "embedded",
+    "redis_cache",
     "synchronize",
 ]
