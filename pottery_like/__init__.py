@@ -57,6 +57,7 @@ from pottery_like.list import RedisList
 from pottery_like.localdicts import FIFODict, LRUDict
 from pottery_like.nextid import NextID
 from pottery_like.queue import Delivery, RedisQueue
+from pottery_like.redis_cache import redis_cache
 from pottery_like.redlock import Redlock
 from pottery_like.set import RedisSet
 from pottery_like.shared import RedisRWLock, RedisSemaphore
@@ -138,5 +139,6 @@ __all__ = [
     "WrongTypeError",
     "embedded",
     "et",
+    "redis_cache",
     "synchronize",
 ]

@@ -26,6 +26,7 @@ from pottery_like._io.wire import (
     give_up,
     note_all,
     pack,
+    packed,
     refuse,
     repeatable,
 )
@@ -206,7 +207,11 @@ class Runner(Waits):
             if asking:
                 await connection.send_command("ASKING")
                 await connection.read_response()
-            await connection.send_command(*argv)
+            data = packed(argv)
+            if data is None:
+                await connection.send_command(*argv)
+            else:
+                await connection.send_packed_command(data)
             return await connection.read_response(disable_decoding=True)
         except ResponseError:
             raise

@@ -21,6 +21,7 @@ from pottery_like._ops.flight import (
     Outcome,
     Raised,
     Step,
+    Store,
     computing,
 )
 
@@ -31,10 +32,12 @@ class Flights:
     """The flights of one client in one event loop.
 
     :param runner: the client's.
+    :param write: runs the operations that store results, where the runner doesn't.
     """
 
-    def __init__(self, runner: Runner) -> None:
+    def __init__(self, runner: Runner, write: Callable[[Op[Any]], Awaitable[Any]] | None = None) -> None:
         self.runner = runner
+        self._write = write or runner.run
         self._flying: dict[bytes, asyncio.Future[Hit | bytes]] = {}
         self._leaving: set[asyncio.Future[Any]] = set()
 
@@ -61,9 +64,10 @@ class Flights:
             for token, undo in mine.items():
                 self._land(token, AGAIN)
                 if undo is not None:
-                    await self._leave(undo)
+                    await self.leave(undo)
 
-    async def _leave(self, undo: Op[None]) -> None:
+    async def leave(self, undo: Op[None]) -> None:
+        """Run an operation for a caller who is cancelled."""
         leaving = asyncio.ensure_future(self._undo(undo))
         self._leaving.add(leaving)
         leaving.add_done_callback(self._leaving.discard)
@@ -78,6 +82,8 @@ class Flights:
     ) -> Any:
         if isinstance(step, Compute):
             return await self._call(function, mine)
+        if isinstance(step, Store):
+            return await self._write(step.op)
         if isinstance(step, Depart):
             self._flying.setdefault(step.token, asyncio.get_running_loop().create_future())
             mine[step.token] = step.undo

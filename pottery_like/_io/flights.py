@@ -23,6 +23,7 @@ from pottery_like._ops.flight import (
     Outcome,
     Raised,
     Step,
+    Store,
     computing,
 )
 
@@ -43,10 +44,12 @@ class Flights:
     """The flights of one client in this process.
 
     :param runner: the client's.
+    :param write: runs the operations that store results, where the runner doesn't.
     """
 
-    def __init__(self, runner: Runner) -> None:
+    def __init__(self, runner: Runner, write: Callable[[Op[Any]], Any] | None = None) -> None:
         self.runner = runner
+        self._write = write or runner.run
         self.renew()
         _all.add(self)
 
@@ -81,6 +84,8 @@ class Flights:
     def _step(self, step: Step, function: Callable[[], Any], mine: dict[bytes, Op[None] | None]) -> Any:
         if isinstance(step, Compute):
             return self._call(function, mine)
+        if isinstance(step, Store):
+            return self._write(step.op)
         if isinstance(step, Depart):
             with self._lock:
                 self._flying.setdefault(step.token, _Flying())

@@ -31,6 +31,7 @@ from pottery_like._io.wire import (
     give_up,
     note_all,
     pack,
+    packed,
     refuse,
     repeatable,
 )
@@ -300,7 +301,11 @@ class Runner:
             if asking:
                 wire.send_command("ASKING")
                 wire.read_response()
-            wire.send_command(*argv)
+            data = packed(argv)
+            if data is None:
+                wire.send_command(*argv)
+            else:
+                wire.send_packed_command(data)
             return wire.read_response(disable_decoding=True)
         except ResponseError:
             raise

@@ -26,6 +26,7 @@ from redis.exceptions import (
     OutOfMemoryError,
     ReadOnlyError,
     RedisClusterException,
+    RedisError,
     ResponseError,
     TimeoutError,
     TryAgainError,
@@ -54,8 +55,14 @@ REDIRECTS = 16
 PROMPT = 3
 """How many of them it follows without waiting."""
 
+LONG = 6000
+"""Bytes; redis-py sends longer words without copying them."""
+
 PATIENCE = 5.0
 """Seconds for repeated attempts when the client has no timeout of its own."""
+
+AWAY = (RedisError, OSError)
+"""What is raised when the server can't be reached, or doesn't do what it is asked for."""
 
 Words = tuple["Argument | str", ...]
 
@@ -140,6 +147,28 @@ def decoded(client: Any, op: Op[Any], reply: Any) -> Any:
         if isinstance(error, DecodeError):
             error.locate(op.name, op.keys[0])
         raise
+
+
+def packed(words: Words) -> list[bytes] | None:
+    """Return a command as it goes over the wire, or None where that is better left to redis-py.
+
+    That is so for what is long, and for words from a codec that are no bytes.  Its own packing takes several times as
+    long where hiredis isn't installed.
+    """
+    parts = [b"*%d\r\n" % len(words)]
+    for word in words:
+        if isinstance(word, bytes):
+            text = word
+        elif isinstance(word, str):
+            text = word.encode()
+        elif isinstance(word, int):
+            text = b"%d" % word
+        else:
+            return None
+        if len(text) > LONG:
+            return None
+        parts.append(b"$%d\r\n%b\r\n" % (len(text), text))
+    return [b"".join(parts)]
 
 
 def pack(ops: Sequence[Op[Any]]) -> list[Words]:

@@ -4,4 +4,4 @@
 if KEYS[3] then notify(KEYS[3], ARGV[4], 1) end
 local value = redis.call('GET', KEYS[1])
 if value then return {value, redis.call('PTTL', KEYS[1])} end
-return embark(KEYS[2], ARGV[1], ARGV[2], tonumber(ARGV[3]), now(), 0) or 1
+return embark(KEYS[2], ARGV[1], ARGV[2], tonumber(ARGV[3]), now(), 0, true) or 1

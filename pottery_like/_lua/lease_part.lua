@@ -13,12 +13,12 @@ local function flight(flights, row)
 end
 
 -- Takes the lease for the token; returns nothing, or who else has it and for how many milliseconds.
-local function embark(flights, row, token, lease, at, clock)
+local function embark(flights, row, token, lease, at, clock, waits)
   local holder, due, waiters, since = flight(flights, row)
   -- Its own: the first reply was lost.
   if holder == token then return nil end
   if holder and tonumber(due) > at then
-    redis.call('HSET', flights, row, string.format('%s %s %d %s', holder, due, waiters + 1, since))
+    if waits then redis.call('HSET', flights, row, string.format('%s %s %d %s', holder, due, waiters + 1, since)) end
     return {holder, due - at, 0}
   end
   redis.call('HSET', flights, row, string.format('%s %.0f 0 %.0f', token, at + lease, clock))

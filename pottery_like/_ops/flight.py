@@ -58,7 +58,7 @@ def new_token() -> bytes:
     return b"%s%x" % (_process, next(_numbers))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Hit:
     """An entry that is there.
 
@@ -204,6 +204,13 @@ class Compute:
 
 
 @dataclass(frozen=True, slots=True)
+class Store:
+    """Store a result: an operation that others of this process may have an eye on."""
+
+    op: Op[bytes | None]
+
+
+@dataclass(frozen=True, slots=True)
 class Raised:
     """What the function raised.  Handed over, as a generator can't let every exception through."""
 
@@ -267,7 +274,7 @@ class Outcome(Generic[T]):
     failure: Exception | None = None
 
 
-Step = Op[Any] | Take[Found] | Wait[Any] | Compute | Depart | Join | Land
+Step = Op[Any] | Take[Found] | Wait[Any] | Compute | Store | Depart | Join | Land
 
 Flight = Generator[Step, Any, Outcome[T]]
 """A program that needs, beside the server, the function and the process's other callers."""
@@ -299,20 +306,19 @@ def fetch(entry: Entry, max_wait: float = math.inf, share: bool = True, found: F
     """
     deadline = time.monotonic() + max_wait
     woken: tuple[bytes, bytes] | None = None
+    now: Found = found or (yield look(entry))
     while True:
-        if found is None:
-            found = yield look(entry, woken)
         if woken is not None:
-            yield Land(woken[0], found if share and isinstance(found, Hit) else woken[1])
+            yield Land(woken[0], now if share and isinstance(now, Hit) else woken[1])
             woken = None
-        if isinstance(found, Hit):
-            return Outcome(found)
-        if isinstance(found, Lease):
-            return (yield from compute(entry, found, share))
-        holder, left = found.holder, deadline - time.monotonic()
+        if isinstance(now, Hit):
+            return Outcome(now)
+        if isinstance(now, Lease):
+            return (yield from compute(entry, now, share))
+        holder, left = now.holder, deadline - time.monotonic()
         if left < AT_ONCE or holder in computing.get():
             return _own((yield Compute()))
-        left = max(AT_ONCE, min(left, found.left, RECHECK))
+        left = max(AT_ONCE, min(left, now.left, RECHECK))
         notice = yield Join(holder, left)
         if isinstance(notice, Hit):
             return Outcome(notice)
@@ -323,7 +329,7 @@ def fetch(entry: Entry, max_wait: float = math.inf, share: bool = True, found: F
                 yield Land(holder, AGAIN)
         if notice == FAILED:
             deadline = -math.inf
-        found = None
+        now = yield look(entry, woken)
 
 
 def _notice(wake: bytes, left: float) -> Wait[bytes | None]:
@@ -355,7 +361,7 @@ def compute(entry: Entry, lease: Lease, share: bool = True) -> Flight[Any]:
         if op is None:
             yield from _give_up(entry, token)
             return Outcome(value=made)
-        raw = yield op
+        raw = yield Store(op)
     except Exception as failure:
         yield from _give_up(entry, token, asked=not isinstance(failure, OutcomeUnknownError))
         return Outcome(value=made, failure=failure)
