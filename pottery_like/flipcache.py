@@ -274,7 +274,7 @@ class FlipCache(FlipMapping):
             if value is not MISSING:
                 return value
         self._drive(self._scan.introduce())
-        return load.outcome(self._flights.fly(fetch(load.entry, left), callback))
+        return load.outcome(self._flights.fly(fetch(load.entry, left), callback), self._tier)
 
     def increment(self, key: Any, amount: int = 1, ttl: float | timedelta | None = None) -> int:
         """Add to a number and return the result.  O(1), 1 round trip, atomic.

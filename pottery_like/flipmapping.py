@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, NoReturn
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from typing_extensions import Self
 
@@ -93,11 +93,3 @@ class FlipMapping(FlipBase):
         """``cache |= other``: as update()."""
         self.update(other)
         return self
-
-    @classmethod
-    def fromkeys(cls, iterable: Iterable[Any], value: Any = None) -> NoReturn:
-        """Refuse, as a cache needs a name.
-
-        :raises TypeError: always.
-        """
-        raise TypeError("fromkeys() would need the cache's name: use update(dict.fromkeys(...))")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import ItemsView, Iterable, Iterator, KeysView, ValuesView
+from collections.abc import ItemsView, Iterable, Iterator, KeysView, Mapping, ValuesView
 from threading import RLock
 from typing import Any, Generic, TypeVar
 
@@ -61,6 +61,11 @@ class Limited(Generic[K, V]):
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle the limit and the items."""
         return type(self), (self._max_items,), None, None, iter(self._snapshot())
+
+
+def same_items(left: Limited[Any, Any], right: Mapping[Any, Any]) -> bool:
+    """Compare with any mapping; which is no use of either's items."""
+    return dict(left._snapshot()) == dict(right._snapshot() if isinstance(right, Limited) else right)
 
 
 class SnapshotKeys(KeysView[Any]):

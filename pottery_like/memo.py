@@ -101,12 +101,13 @@ class Memo:
         hit = near.find(entry.field)
         if hit is not None and time.monotonic() < following.fresh_until:
             return hit
-        found, kept = None, False
+        keep: Found | None = None
         mark, sent = near.expect(entry.field), time.monotonic()
         try:
             found, kept = following.read(entry.look(new_token()))
+            keep = found if kept else None
         finally:
-            near.keep(entry.field, mark, found if kept else None, sent)
+            near.keep(entry.field, mark, keep, sent)
         return found
 
     def _nearby(self) -> tuple[Near, Tracker]:

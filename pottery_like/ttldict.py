@@ -13,7 +13,7 @@ from typing_extensions import Self
 
 from pottery_like._core.evict import Deadlines, Frequencies
 from pottery_like._ops.common import milliseconds
-from pottery_like.localdicts import Limited, SnapshotItems, SnapshotKeys, SnapshotValues, checked_limit
+from pottery_like.localdicts import Limited, SnapshotItems, SnapshotKeys, SnapshotValues, checked_limit, same_items
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -138,7 +138,7 @@ class LFUDict(Limited[K, V], MutableMapping[K, V]):
 
     def __eq__(self, other: object) -> bool:
         """``d == other``, for any mapping."""
-        return dict(self._snapshot()) == dict(other) if isinstance(other, Mapping) else NotImplemented
+        return same_items(self, other) if isinstance(other, Mapping) else NotImplemented
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -309,7 +309,7 @@ class TTLDict(Limited[K, V], MutableMapping[K, V]):
 
     def __eq__(self, other: object) -> bool:
         """``d == other``, for any mapping."""
-        return dict(self._snapshot()) == dict(other) if isinstance(other, Mapping) else NotImplemented
+        return same_items(self, other) if isinstance(other, Mapping) else NotImplemented
 
     __hash__ = None  # type: ignore[assignment]
 

@@ -23,7 +23,7 @@ BELOW = {
     "top": {"foundation", "_core", "_ops", "_io", "sync", "aio"},
 }
 FOUNDATION = {"codecs", "exceptions", "embedded", "_adapters", "_typed"}
-TOP = {"__init__", "__main__", "demo", "synchronize"}
+TOP = {"__init__", "__main__", "demo", "redis_cache", "synchronize"}
 IMPURE = ("redis", "asyncio", "threading", "socket")
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import inspect
 import weakref
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import date, datetime, time, timedelta, timezone
 from decimal import MAX_EMAX, MAX_PREC, MIN_EMIN, Context, Decimal
 from enum import Enum, Flag
 from fractions import Fraction
 from hashlib import sha256
 from json.encoder import encode_basestring_ascii
-from math import isinf, isnan
+from math import inf, isnan
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -20,6 +21,8 @@ LONGEST = 200
 
 HUGE = 5000
 """Decimal exponents; a number beyond is spelled by it instead of by all its digits."""
+
+_INFINITIES = (inf, -inf)
 
 OMITTED = "~"
 """How a default value is spelled that has no spelling of its own."""
@@ -34,8 +37,12 @@ def _number(value: int | float | Decimal | Fraction | complex) -> str:
         value = value.real
     # A signaling NaN isn't hashable, nor is it a number to be compared.
     hash(value)
-    if isinstance(value, float | Decimal) and (isnan(value) or isinf(value)):
-        return "nan" if isnan(value) else "inf" if value > 0 else "-inf"
+    if isinstance(value, float | Decimal):
+        if isnan(value):
+            return "nan"
+        # As a float, a finite Decimal may be infinite.
+        if value in _INFINITIES:
+            return "inf" if value > 0 else "-inf"
     if isinstance(value, Decimal) and value and abs(value.adjusted()) > HUGE:
         return f"E{value.normalize(Context(prec=MAX_PREC, Emin=MIN_EMIN, Emax=MAX_EMAX))}"
     ratio = value.as_integer_ratio()
@@ -233,9 +240,10 @@ class Signature:
         :raises TypeError: an argument isn't hashable or has no spelling.
         """
         if self._plain and not self._typed:
-            leading = self._spell_plain(args, kwargs)
-            if leading is not None:
-                return leading, ""
+            with suppress(TypeError):
+                leading = self._spell_plain(args, kwargs)
+                if leading is not None:
+                    return leading, ""
         try:
             given = self._bind(*args, **kwargs).arguments
         except TypeError as error:

@@ -17,7 +17,9 @@ this connection itself changes.  Why no copy is older than ``max_stale`` seconds
    was held up in between finds its placeholder gone.
 4. An own write may stay as a copy if it went through the tracked connection.  The server remembers for each key who
    changed it last in a turn of its event loop, and leaves out only what the tracked connection itself changed last.
-   Swallowing news of one's own instead would lose somebody else's write in the same turn.
+   Swallowing news of one's own instead would lose somebody else's write in the same turn.  As nobody tells of such a
+   write, it must itself end whatever else was going on with the key here: either its own placeholder is still there
+   and it becomes the copy, or copy and placeholder go, whoever's they are.
 5. A reply from another server than the one the link leads to (a master that was replaced, a name that now leads
    elsewhere) proves nothing and isn't kept.  A link whose server has stopped being a master is dead.
 

@@ -164,7 +164,7 @@ class LocalTier:
     def _used(self, key: Any) -> None:
         if self._uses is not None:
             self._uses.touch(key)
-        elif key in self.order:
+        elif self._lru and key in self.order:
             self.order.move_to_end(key)
 
     def find(self, key: Any, name: bytes) -> Entry | None:

@@ -66,6 +66,8 @@ class Channels:
     def forget(self, tier: Any) -> None:
         """Tell a tier no more."""
         self._tiers.discard(tier)
+        if self._task is not None and not len(self._tiers):
+            self._task.cancel()
 
     async def read(self, op: Op[T]) -> tuple[T, bool]:
         """Run an operation; also return whether its answer may be kept."""

@@ -13,7 +13,7 @@ from typing import Any
 from redis.asyncio.cluster import ClusterNode
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import ConnectionError, RedisError
+from redis.exceptions import ConnectionError
 
 from pottery_like._core.coherence import Pulse, Tiers, additions, minimal
 from pottery_like._core.replies import Flush, Keys, Refusal, Replies
@@ -86,7 +86,8 @@ class Link:
         self._talking = False
         self._lent = False
         self._wanted = False
-        self._tasks: list[asyncio.Task[None]] = []
+        self._hearing: asyncio.Future[None] | None = None
+        self._asking: asyncio.Future[None] | None = None
 
     async def open(self, prefixes: tuple[bytes, ...]) -> None:
         """Connect, have the server track, and hear the first answers.  Raises what went wrong."""
@@ -122,7 +123,8 @@ class Link:
 
     def start(self) -> None:
         """Begin to listen."""
-        self._tasks = [asyncio.ensure_future(self._hear()), asyncio.ensure_future(self._ask())]
+        self._hearing = asyncio.ensure_future(self._hear())
+        self._timer = asyncio.get_running_loop().call_soon(self._beat)
 
     async def _said(self, connection: Any, words: Words) -> Any:
         await connection.send_command(*words)
@@ -157,6 +159,11 @@ class Link:
         elif isinstance(held, list):
             held.append(self._listening)
 
+    @property
+    def address(self) -> Any:
+        """Host and port of the server, as a Sentinel names them."""
+        return self._tracked.host, self._tracked.port
+
     async def _hear(self) -> None:
         try:
             while not self.dead:
@@ -170,44 +177,48 @@ class Link:
                     elif reply[0] == b"pong":
                         self.pulse.heard(self._asked)
                         self._asked = 0.0
+                        self._timer.cancel()
+                        self._beat()
         except Exception:  # the connection's end, no server's words, or a tier that failed
             return
         finally:
             self.die()
 
-    async def _ask(self) -> None:
-        pulse = self.pulse
-        try:
-            while not self.dead:
-                now = time.monotonic()
-                if now >= pulse.good_until:
-                    return
-                if not self._asked and now >= pulse.listening_due:
-                    self._asked = now
-                    self._listening._writer.write(b"*2\r\n$4\r\nPING\r\n$1\r\n0\r\n")
-                if now >= pulse.tracked_due:
-                    self._wanted = True
-                    if not self._talking and not await self._asked_tracked(now):
-                        return
-                due = min(pulse.good_until, pulse.tracked_due, math.inf if self._asked else pulse.listening_due)
-                await asyncio.sleep(FAST if self._wanted else max(0.0, due - time.monotonic()))
-        except (RedisError, OSError, AttributeError, asyncio.TimeoutError):
-            # redis-py takes away the writer of a connection that is closed.
-            return
-        finally:
+    def _beat(self) -> None:
+        """Ask what is due to be asked; notice what has been silent for too long."""
+        pulse, now = self.pulse, time.monotonic()
+        writer = self._listening._writer
+        if self.dead or writer is None or now >= pulse.good_until:
             self.die()
+            return
+        if not self._asked and now >= pulse.listening_due:
+            self._asked = now
+            writer.write(b"*2\r\n$4\r\nPING\r\n$1\r\n0\r\n")
+        if now >= pulse.tracked_due and self._asking is None:
+            self._wanted = True
+            if not self._talking:
+                self._asking = asyncio.ensure_future(self._ask_tracked(now))
+        due = min(
+            pulse.good_until,
+            math.inf if self._asked else pulse.listening_due,
+            math.inf if self._asking else now + FAST if self._wanted else pulse.tracked_due,
+        )
+        self._timer = asyncio.get_running_loop().call_later(max(0.001, due - time.monotonic()), self._beat)
 
-    async def _asked_tracked(self, now: float) -> bool:
+    async def _ask_tracked(self, now: float) -> None:
         self._talking = True
         try:
-            left = self.pulse.good_until - now
-            if not self._question.understood(await asyncio.wait_for(self._answers(), left)):
-                return False
-            self.pulse.tracked(now)
-            self._wanted = False
-            return True
+            understood = self._question.understood(await self._answers())
+        except Exception:  # the connection's end, or no server's words
+            understood = False
         finally:
-            self._talking = False
+            self._talking, self._wanted, self._asking = False, False, None
+        if not understood or self.dead:
+            self.die()
+            return
+        self.pulse.tracked(now)
+        self._timer.cancel()
+        self._beat()
 
     def die(self) -> None:
         """End the link: the tiers forget everything, and keep nothing."""
@@ -234,9 +245,10 @@ class Link:
         _close(self._listening)
         if not self._lent:
             _close(self._tracked)
-        for task in self._tasks:
-            with contextlib.suppress(RuntimeError):
-                task.cancel()
+        for task in (self._hearing, self._asking):
+            if task is not None:
+                with contextlib.suppress(RuntimeError):
+                    task.cancel()
 
     def talk(self) -> Any:
         """Return the tracked connection if it is free and sound, to be given back by :meth:`give_back`; or None."""

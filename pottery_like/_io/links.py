@@ -157,6 +157,11 @@ class Link:
             if isinstance(held, set):
                 held.discard(self._listening)
 
+    @property
+    def address(self) -> Any:
+        """Host and port of the server, as a Sentinel names them."""
+        return self._tracked.host, self._tracked.port
+
     # What the listening thread does.
 
     def hear(self) -> None:

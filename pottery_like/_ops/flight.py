@@ -306,20 +306,19 @@ def fetch(entry: Entry, max_wait: float = math.inf, share: bool = True, found: F
     """
     deadline = time.monotonic() + max_wait
     woken: tuple[bytes, bytes] | None = None
+    now: Found = found or (yield look(entry))
     while True:
-        if found is None:
-            found = yield look(entry, woken)
         if woken is not None:
-            yield Land(woken[0], found if share and isinstance(found, Hit) else woken[1])
+            yield Land(woken[0], now if share and isinstance(now, Hit) else woken[1])
             woken = None
-        if isinstance(found, Hit):
-            return Outcome(found)
-        if isinstance(found, Lease):
-            return (yield from compute(entry, found, share))
-        holder, left = found.holder, deadline - time.monotonic()
+        if isinstance(now, Hit):
+            return Outcome(now)
+        if isinstance(now, Lease):
+            return (yield from compute(entry, now, share))
+        holder, left = now.holder, deadline - time.monotonic()
         if left < AT_ONCE or holder in computing.get():
             return _own((yield Compute()))
-        left = max(AT_ONCE, min(left, found.left, RECHECK))
+        left = max(AT_ONCE, min(left, now.left, RECHECK))
         notice = yield Join(holder, left)
         if isinstance(notice, Hit):
             return Outcome(notice)
@@ -330,7 +329,7 @@ def fetch(entry: Entry, max_wait: float = math.inf, share: bool = True, found: F
                 yield Land(holder, AGAIN)
         if notice == FAILED:
             deadline = -math.inf
-        found = None
+        now = yield look(entry, woken)
 
 
 def _notice(wake: bytes, left: float) -> Wait[bytes | None]:

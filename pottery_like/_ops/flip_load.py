@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
+from pottery_like._core.local import LocalTier
 from pottery_like._core.lua import script
 from pottery_like._core.op import Op
 from pottery_like._ops.flight import KeyEntry, Outcome
@@ -76,11 +77,16 @@ class Load:
         self._raw = None if value is None and not self._ops.texts.none else self._ops.texts.encode(value)
         return None if self._raw is None else (self._raw, self._ms)
 
-    def outcome(self, found: Outcome[Any]) -> Any:
+    def outcome(self, found: Outcome[Any], tier: LocalTier | None) -> Any:
         """Return what a flight has brought, or raise what the function has raised.
 
         A value that could not be stored for the server's sake is a value all the same.
+
+        :param tier: forgets what it knew before.
         """
+        if tier is not None:
+            # The news of one's own write may be on its way still.
+            tier.forget((self.entry.key,))
         if found.hit is not None:
             return self._ops.texts.decode(found.hit.raw)
         if found.error is not None:

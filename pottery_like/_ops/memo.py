@@ -65,7 +65,7 @@ class Options:
             value = getattr(self, name)
             # Pottery takes 0 for no timeout.
             unset = value is None or callable(value) or (value in (0, timedelta()) and name in {"timeout", "stale"})
-            self._ms[name] = 0 if unset else milliseconds(value, name)
+            self._ms[name] = 0 if unset else milliseconds(getattr(self, name), name)
         _whole("maxsize", 0 if self.maxsize is None else self.maxsize)
         _whole("prefixes", self.prefixes)
         _whole("local", self.local)
@@ -199,14 +199,14 @@ class MemoOps(KeyOps):
         self.every = (key, self.flights, *(sibling(key, name) for name in _KEYS))
         self.marks, self.order, self.expiries, self.statistics = self.every[_SENT_FIRST:]
         ttl, most = options.ttl is not None, options.most is not None
-        given = {
-            "m": options.marked and self.marks,
-            "o": most and self.order,
-            "e": ttl and self.expiries,
-            "s": options.statistics == "server" and self.statistics,
+        used = {
+            "m": (options.marked, self.marks),
+            "o": (most, self.order),
+            "e": (ttl, self.expiries),
+            "s": (options.statistics == "server", self.statistics),
         }
-        self._keys = (key, self.flights, *(each for each in given.values() if each))
-        self._flags = "".join(letter for letter, each in given.items() if each)
+        self._keys = (key, self.flights, *(each for wanted, each in used.values() if wanted))
+        self._flags = "".join(letter for letter, (wanted, _) in used.items() if wanted)
         self._flags += "u" if most and options.policy == "lfu" else ""
         self._server_expires = not most
         self._look = script("memo_look")

@@ -241,7 +241,7 @@ class AIOFlipCache(AIOFlipBase):
         async def call() -> Any:
             return await settled(callback())
 
-        return load.outcome(await self._flights().fly(fetch(load.entry, left), call))
+        return load.outcome(await self._flights().fly(fetch(load.entry, left), call), self._tier)
 
     async def increment(self, key: Any, amount: int = 1, ttl: float | timedelta | None = None) -> int:
         """Add to a number and return the result.  O(1), 1 round trip, atomic.

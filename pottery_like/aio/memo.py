@@ -113,17 +113,18 @@ class AIOMemo:
         hit = near.find(entry.field)
         if hit is not None and time.monotonic() < following.fresh_until:
             return hit
-        found, kept = None, False
+        keep: Found | None = None
         token = new_token()
         op = entry.look(token)
         mark, sent = near.expect(entry.field), time.monotonic()
         try:
             found, kept = await following.read(op)
+            keep = found if kept else None
         except asyncio.CancelledError:
             await flights.leave(entry.release(token, AGAIN))
             raise
         finally:
-            near.keep(entry.field, mark, found if kept else None, sent)
+            near.keep(entry.field, mark, keep, sent)
         return found
 
     async def _nearby(self) -> tuple[Near, Tracker]:

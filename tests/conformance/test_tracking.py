@@ -91,7 +91,7 @@ def test_own_writes_stay_until_somebody_else_writes(setup: Setup, other: Any) ->
     with cache(setup.world, setup.client, PREFIX) as mine:
         wait_until(lambda: mine.write(key, b"1"), "a write is kept")
         time.sleep(0.05)
-        assert mine.copies.values == {key: b"1"} and other.get(key) == b"1"
+        assert (mine.copies.values, other.get(key)) == ({key: b"1"}, b"1")
         other.set(key, b"2")
         mine.gone(key)
         # A write past the tracked connection is news like anybody's.
@@ -217,27 +217,33 @@ def test_the_thread_lives_while_it_is_wanted() -> None:
     # Forgotten, collected, and closed with the client; and begun anew.
     client = make()
     following, copies = tracker(Runner(client)), Copies(PREFIX)
+    reference = weakref.ref(following)
+
+    def usable() -> bool:
+        found = reference()
+        return found is not None and found.usable(get(PREFIX))
+
     assert tracker(Runner(client)) is following
-    assert not following.usable(get(PREFIX)) and not listening()
+    assert not following.usable(get(PREFIX))
+    assert not listening()
     following.watch(copies)
-    assert len(listening()) == 1 and following.usable(get(PREFIX))
+    assert (len(listening()), usable()) == (1, True)
     following.forget(copies)
     wait_until(lambda: not listening(), "the thread ends when nobody watches")
     following.watch(copies)
-    wait_until(lambda: following.usable(get(PREFIX)), "it begins anew")
+    wait_until(usable, "it begins anew")
     del copies
     gc.collect()
     wait_until(lambda: not listening(), "the thread ends when the tiers are collected")
     copies = Copies(PREFIX)
     following.watch(copies)
-    assert following.usable(get(PREFIX))
+    assert usable()
     client.close()
     wait_until(lambda: not listening(), "the thread ends when the client is closed")
     assert copies.drops
-    wait_until(lambda: following.usable(get(PREFIX)), "it begins anew when it is asked")
+    wait_until(usable, "it begins anew when it is asked")
     with make() as admin:
         assert count(admin) == 2
-        reference = weakref.ref(following)
         del following, copies
         gc.collect()
         assert reference() is None
@@ -282,7 +288,7 @@ def test_a_forked_child_has_a_tracker_of_its_own() -> None:
         child.start()
         mine.copies.lock.release()
         assert ours.recv() == (True, True, 1)
-        assert mine.usable(PREFIX) and mine.copies.values == {PREFIX: b"1"}, "the parent's goes on"
+        assert (mine.usable(PREFIX), mine.copies.values) == (True, {PREFIX: b"1"}), "the parent's goes on"
         other.set(PREFIX, 2)
         ours.send("go on")
         assert ours.recv() == b"2"

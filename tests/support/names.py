@@ -26,6 +26,11 @@ SAME: dict[str, list[str]] = {
         "num_hashes", "size", "union", "update",
     ],
     "CachedOrderedDict": [*COMMON, "__or__", "fromkeys", "misses", "setdefault", "update"],
+    "FlipCache": [
+        "clear", "close", "copy", "delete_many", "flush", "get", "get_many", "get_or_set", "increment",
+        "invalidate_tag", "items", "keys", "listen", "local", "name", "pop", "popitem", "redis", "refresh", "set",
+        "set_many", "setdefault", "stats", "to_dict", "touch", "ttl", "update", "values",
+    ],
     "HyperLogLog": [*COMMON, "add", "contains_many", "union", "update"],
     "RedisCounter": [*_DICT, "elements", "increment", "most_common", "subtract", "to_counter", "total"],
     "RedisDeque": [*_SEQUENCE, "appendleft", "extendleft", "maxlen", "popleft", "rotate"],
@@ -67,6 +72,7 @@ VERBS: dict[str, dict[str, str]] = {
         "__or__": "union",
     },
     "CachedOrderedDict": {"__ior__": "update", "__setitem__": "set"},
+    "FlipCache": {**_SIZED, "__delitem__": "delete", "__ior__": "update", "__or__": "union", "__setitem__": "set"},
     "HyperLogLog": {"__contains__": "contains", "__ior__": "update", "__len__": "size", "__or__": "union"},
     "RedisCounter": {
         **_ITEMS,

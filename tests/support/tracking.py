@@ -88,12 +88,14 @@ class Copies:
             token = self.fills[key] = object()
             return token
 
-    def keep(self, key: bytes, token: object, value: bytes | None, kept: bool) -> None:
+    def keep(self, key: bytes, token: object, value: bytes | None, kept: bool, *, written: bool = False) -> None:
         with self.lock:
-            if kept and self.fills.get(key) is token:
+            own = self.fills.get(key) is token
+            if own or written:
+                self.fills.pop(key, None)
+                self.values.pop(key, None)
+            if own and kept:
                 self.values[key] = value
-            if self.fills.get(key) is token:
-                del self.fills[key]
 
 
 class Cache:
@@ -132,10 +134,11 @@ class Cache:
     def write(self, key: bytes, value: bytes, *options: bytes | int) -> bool:
         """Write; return whether a copy may be kept."""
         copies = self.copies
-        token = copies.begin(key)
-        copies.values.pop(key, None)
-        _, kept = self.run(lambda: self.tracker.write(put(key, value, *options)))
-        copies.keep(key, token, value, kept)
+        token, kept = copies.begin(key), False
+        try:
+            _, kept = self.run(lambda: self.tracker.write(put(key, value, *options)))
+        finally:
+            copies.keep(key, token, value, kept, written=True)
         return bool(kept)
 
     def usable(self, key: bytes) -> bool:

@@ -23,7 +23,12 @@ def message(keys: list[bytes] | None) -> bytes:
     return head + b"*%d\r\n" % len(keys) + b"".join(b"$%d\r\n%b\r\n" % (len(key), key) for key in keys)
 
 
-KEYS = st.lists(st.binary(max_size=12) | st.sampled_from([b"\r\n", b"*3\r\n$7\r\nmessage\r\n"]), max_size=5)
+ODD = st.sampled_from([b"\r\n", b"*3\r\n$7\r\nmessage\r\n", b"a\r\n$1\r\nb", b"x" * 2000])
+KEYS = st.one_of(
+    st.lists(st.binary(max_size=12) | ODD, max_size=5),
+    # So many that they are taken apart at once, with or without odd ones.
+    st.tuples(st.integers(60, 80), st.lists(ODD, max_size=2)).map(lambda it: [b"key"] * it[0] + it[1] + [b"end"]),
+)
 PIECES = st.one_of(
     KEYS.map(lambda keys: (message(keys), keys)),
     st.just((message(None), [Flush])),
@@ -46,6 +51,7 @@ def test_replies_however_they_are_cut(pieces: list[tuple[bytes, list[Any]]], dat
                 got += reply
             else:
                 got.append(Flush if isinstance(reply, Flush) else reply)
+        assert len(replies._buffer) <= 2100, "no more than one word waits for its end"
     assert got == expected
 
 
