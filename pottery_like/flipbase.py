@@ -178,7 +178,7 @@ class FlipBase(dict[Any, Any]):
         if isinstance(step, Read):
             return self._listen().read(step.op)
         if isinstance(step, Write):
-            result, kept = self._listen().write(step.op)
+            result, kept = self._listen().write(step.op, self._parts.ear)
             if kept and self._teller is not None:
                 # The server doesn't report what went this way.
                 self._teller.changes.heard(step.op.keys)

@@ -119,7 +119,7 @@ class Memo:
     def _write(self, op: Op[Any]) -> Any:
         near, following = self._near or self._nearby()
         try:
-            result, _ = following.write(op)
+            result, _ = following.write(op, near)
         finally:
             near.written(op)
         return result

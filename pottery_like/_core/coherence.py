@@ -195,11 +195,16 @@ class Tiers:
         """The minimal prefixes of all."""
         return minimal(prefix for tier in self for prefix in tier.prefixes)
 
-    def invalidate(self, keys: Sequence[bytes]) -> None:
-        """Tell the tiers about changed keys."""
-        self.stats.invalidations += len(keys)
+    def invalidate(self, keys: Sequence[bytes], but: object = None) -> None:
+        """Tell the tiers about changed keys.
+
+        :param but: the tier that has changed them, and knows.
+        """
+        if but is None:
+            self.stats.invalidations += len(keys)
         for tier in self:
-            tier.invalidate(keys)
+            if tier is not but:
+                tier.invalidate(keys)
 
     def drop(self) -> None:
         """Have all tiers forget everything."""

@@ -122,7 +122,7 @@ class AIOFlipBase:
         if isinstance(step, Read):
             return await (await self._follow()).read(step.op)
         if isinstance(step, Write):
-            result, kept = await (await self._follow()).write(step.op)
+            result, kept = await (await self._follow()).write(step.op, self._parts.ear)
             if kept and self._teller is not None:
                 # The server doesn't report what went this way.
                 self._teller.changes.heard(step.op.keys)

@@ -136,7 +136,7 @@ class AIOMemo:
     async def _write(self, op: Op[Any]) -> Any:
         near, following = self._near or await self._nearby()
         try:
-            result, _ = await following.write(op)
+            result, _ = await following.write(op, near)
         finally:
             near.written(op)
         return result
