@@ -262,7 +262,7 @@ BROKEN: list[tuple[Any, bytes, str]] = [
 
 @pytest.mark.parametrize(("kind", "raw", "message"), BROKEN, ids=lambda each: str(each)[:20])
 def test_refused_on_reading(kind: Any, raw: bytes, message: str) -> None:
-    with pytest.raises((TypeError, ValueError), match=message):
+    with pytest.raises(Exception, match=message):
         TypedCodec(kind).decode(raw)
 
 
