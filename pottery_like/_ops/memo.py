@@ -161,7 +161,7 @@ def _claim(key: bytes, name: str, function: Any) -> None:
 
     :raises ValueError: functions of one name, such as lambdas, are to share a key.
     """
-    code = getattr(function, "__code__", None)
+    code = getattr(inspect.unwrap(function), "__code__", None)
     if "<" in name and _claims.setdefault((key, name), code) != code:
         raise ValueError(f"another function is named {name!r}, too, and has the key {key.decode()!r}: use another key")
 
