@@ -41,7 +41,7 @@ end
 local hit = reply == entry
 if hit and ORDER then use(field) end
 if STATISTICS and not string.find(FLAGS, 'q', 1, true) and (hit or reply == 1 or #reply == 2) then
-  redis.call('HINCRBY', STATISTICS, hit and 'hits' or 'misses', 1)
+  redis.pcall('HINCRBY', STATISTICS, hit and 'hits' or 'misses', 1)
 end
 keep(ARGV[3])
 if hit and string.find(FLAGS, 'l', 1, true) then
