@@ -160,7 +160,7 @@ class Link:
                         self._beat()
                     else:
                         self._tiers.invalidate(self._hearing.keys(reply))
-        except Exception:  # the connection's end, no server's words, or a tier that failed
+        except Exception:  # the connection's end, or no server's words
             return
         finally:
             self.die()

@@ -60,6 +60,7 @@ class Tracker:
         self._trying: dict[str, asyncio.Task[None]] = {}
         self._backoffs: dict[str, Backoff] = {}
         self._known: set[str] = set()
+        self._met: set[str] = set()
         # Only a Sentinel's pool has somebody to ask who the master is.
         pool = getattr(self.runner.client, "connection_pool", None)
         self._whereabouts: Callable[[], Any] | None = getattr(pool, "get_master_address", None)
@@ -321,8 +322,8 @@ class Tracker:
             return
         del self._attempts[name]
         self._links[name] = link
-        self.stats.reconnects += name in self._known and not runner.clustered
-        self._known.add(name)
+        self.stats.reconnects += name in self._met
+        self._met.add(name)
         link.start()
         await self._extend(link)
 
@@ -357,7 +358,7 @@ class _Noted:
 
     @property
     def kept(self) -> bool:
-        return self._sound and self._link is not None and not self._link.dead
+        return self._sound and self._link is not None and covers(self._link, self._op, time.monotonic())
 
 
 def _attend(reference: weakref.ref[Tracker]) -> None:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import socket
+import ssl
 import threading
 import time
 import weakref
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
-from redis import Redis
+from redis import BlockingConnectionPool, Redis
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError, RedisError
 from redis.retry import Retry
@@ -22,6 +24,9 @@ from pottery_like._io.watching import UNTRACKED, Hearing, Question, Words, accep
 
 PORTION = 1 << 18
 """Bytes to read at once."""
+
+UNREADY = (BlockingIOError, InterruptedError, ssl.SSLWantReadError)
+"""What reading raises if there is nothing to be read yet."""
 
 NEVER = Retry(NoBackoff(), 0)
 
@@ -127,19 +132,19 @@ class Link:
     def _adopt(self) -> None:
         """Let the client's pool close the link with its own connections."""
         pool: Any = self._pool
-        with getattr(pool, "_lock", threading.Lock()):
-            for name in ("_in_use_connections", "_connections"):
-                held = getattr(pool, name, None)
-                if isinstance(held, set):
-                    held.add(self._listening)
-                    return
+        with pool._lock if hasattr(pool, "_lock") else nullcontext():
+            if isinstance(pool, BlockingConnectionPool):
+                pool._connections.append(self._listening)
+            else:
+                pool._in_use_connections.add(self._listening)
 
     def _leave(self) -> None:
         pool: Any = self._pool
-        with getattr(pool, "_lock", threading.Lock()):
-            held = getattr(pool, "_in_use_connections", None)
-            if isinstance(held, set):
-                held.discard(self._listening)
+        with pool._lock if hasattr(pool, "_lock") else nullcontext():
+            if not isinstance(pool, BlockingConnectionPool):
+                pool._in_use_connections.discard(self._listening)
+            elif self._listening in pool._connections:
+                pool._connections.remove(self._listening)
 
     @property
     def address(self) -> Any:
@@ -152,7 +157,7 @@ class Link:
         """Read what has come on the listening connection."""
         try:
             data = self.listening_socket.recv(PORTION)
-        except (BlockingIOError, InterruptedError):
+        except UNREADY:
             return
         except OSError:
             self.die()
@@ -163,7 +168,7 @@ class Link:
         try:
             for reply in self._replies.feed(data):
                 self._take(reply)
-        except Exception:  # no server's words, or a tier that failed: neither may end the listening
+        except (ValueError, TypeError, IndexError):  # no server's words
             self.die()
 
     def _take(self, reply: Any) -> None:
@@ -212,7 +217,7 @@ class Link:
         """Read an answer on the tracked connection."""
         try:
             data = self.tracked_socket.recv(PORTION)
-        except (BlockingIOError, InterruptedError):
+        except UNREADY:
             return
         except OSError:
             self.die()
@@ -289,10 +294,13 @@ class Link:
 
     def extend(self, wanted: tuple[bytes, ...]) -> None:
         """Have the server tell about more keys.  Raises what went wrong; the link is dead then."""
-        wanted = minimal((*self.prefixes, *wanted))
-        if wanted == self.prefixes or not self._talking.acquire(timeout=self._patience):
+        if not self._talking.acquire(timeout=self._patience):
+            self.die()
             return
         try:
+            wanted = minimal((*self.prefixes, *wanted))
+            if wanted == self.prefixes:
+                return
             more, self.prefixes = additions(self.prefixes, wanted), ()
             words = self._hearing.registration(self._listener, wanted if more is None else more)
             if words is None:

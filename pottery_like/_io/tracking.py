@@ -52,6 +52,7 @@ class Tracker:
         self._trying: set[str] = set()
         self._backoffs: dict[str, Backoff] = {}
         self._known: set[str] = set()
+        self._met: set[str] = set()
         # Only a Sentinel's pool has somebody to ask who the master is.
         pool = getattr(self.runner.client, "connection_pool", None)
         self._whereabouts: Callable[[], Any] | None = getattr(pool, "get_master_address", None)
@@ -300,8 +301,8 @@ class Tracker:
             if wanted:
                 del self._attempts[name]
                 self._links[name] = link
-                self.stats.reconnects += name in self._known and not self.runner.clustered
-                self._known.add(name)
+                self.stats.reconnects += name in self._met
+                self._met.add(name)
         if not wanted:
             link.close()
             return
@@ -339,7 +340,7 @@ class _Noted:
 
     @property
     def kept(self) -> bool:
-        return self._sound and self._link is not None and not self._link.dead
+        return self._sound and self._link is not None and covers(self._link, self._op, time.monotonic())
 
 
 _trackers: weakref.WeakValueDictionary[tuple[int, bool], Tracker] = weakref.WeakValueDictionary()

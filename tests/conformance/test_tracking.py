@@ -165,8 +165,9 @@ def test_messages_instead_of_tracking(setup: Setup, other: Any) -> None:
         # A second cache makes a new link, which listens for both.
         more = Copies(second)
         mine.run(lambda: mine.tracker.watch(more))
-        mine.fill(key)
         wait_until(lambda: mine.usable(second), "the second cache is served too")
+        wait_until(lambda: mine.tracker.fresh_until > time.monotonic(), "all links are new")
+        mine.fill(key)
         more.values[second + b"k"] = b"old"
         theirs.run(lambda: theirs.tracker.watch(Copies(second)))
         theirs.client.publish(second[:-1] + b"/update", b"k")
