@@ -17,7 +17,9 @@ this connection itself changes.  Why no copy is older than ``max_stale`` seconds
    was held up in between finds its placeholder gone.
 4. An own write may stay as a copy if it went through the tracked connection.  The server remembers for each key who
    changed it last in a turn of its event loop, and leaves out only what the tracked connection itself changed last.
-   Swallowing news of one's own instead would lose somebody else's write in the same turn.
+   Swallowing news of one's own instead would lose somebody else's write in the same turn.  As nobody tells of such a
+   write, it must itself end whatever else was going on with the key here: either its own placeholder is still there
+   and it becomes the copy, or copy and placeholder go, whoever's they are.
 5. A reply from another server than the one the link leads to (a master that was replaced, a name that now leads
    elsewhere) proves nothing and isn't kept.  A link whose server has stopped being a master is dead.
 
@@ -29,9 +31,11 @@ from __future__ import annotations
 
 import math
 import random
+import sys
 import weakref
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any, Final, Protocol
 
 BEATS: Final = 4
@@ -197,13 +201,24 @@ class Tiers:
         """Tell the tiers about changed keys."""
         self.stats.invalidations += len(keys)
         for tier in self:
-            tier.invalidate(keys)
+            try:
+                tier.invalidate(keys)
+            except Exception as error:
+                self._failed(tier, error)
 
     def drop(self) -> None:
         """Have all tiers forget everything."""
         self.stats.drops += 1
         for tier in self:
             tier.drop()
+
+    @staticmethod
+    def _failed(tier: Tier, error: Exception) -> None:
+        # It must not go on with what it should have forgotten; and the other tiers must go on.
+        tier.drop()
+        told = SimpleNamespace(exc_type=type(error), exc_value=error, exc_traceback=error.__traceback__, object=tier)
+        told.err_msg = "A cache could not forget what has changed"
+        sys.unraisablehook(told)
 
     def forked(self) -> None:
         """Have all tiers forget everything, in a forked child."""
@@ -222,7 +237,11 @@ class Tiers:
                     continue
                 # Set before: an earlier wish that comes meanwhile must not be lost.
                 self._due[number] = math.inf
-                later = tier.sweep(now + EARLY)
+                try:
+                    later = tier.sweep(now + EARLY)
+                except Exception as error:
+                    self._failed(tier, error)
+                    continue
                 self._due[number] = min(self._due.get(number, math.inf), later)
         return min(list(self._due.values()), default=math.inf) - EARLY
 

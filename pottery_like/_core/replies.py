@@ -2,11 +2,11 @@
 
 A server that tracks keys may name a million of them in one message.  So a message isn't gathered first: its keys are
 handed on in portions, as soon as they are there, and memory holds no more than one portion and one unfinished word.
+Keys of consecutive messages are handed on together.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any, Final
 
 INVALIDATE: Final = b"__redis__:invalidate"
@@ -15,6 +15,13 @@ INVALIDATE: Final = b"__redis__:invalidate"
 _HEAD: Final = b"*3\r\n$7\r\nmessage\r\n$20\r\n__redis__:invalidate\r\n*"
 
 _MORE: Final = object()
+
+_MINUS: Final = ord("-")
+
+MANY: Final = 64
+"""From so many keys in a message on they are first taken apart all at once."""
+
+_LENGTHS: Final = {b"$%d" % length: length for length in range(1024)}
 
 
 class Keys(list[bytes]):
@@ -36,15 +43,16 @@ class Replies:
         self._buffer = b""
         self._keys_left = 0
 
-    def feed(self, data: bytes) -> Iterator[Any]:
-        """Take bytes, and yield what is complete by them: :class:`Keys`, :class:`Flush`, or any other reply."""
+    def feed(self, data: bytes) -> list[Any]:
+        """Take bytes, and return what is complete by them: :class:`Keys`, :class:`Flush`, or any other reply."""
         buffer = self._buffer + data if self._buffer else data
-        position = 0
+        position, found = 0, list[Any]()
+        keys = Keys()
         while position < len(buffer):
             if self._keys_left:
-                keys, position = self._keys(buffer, position)
-                if keys:
-                    yield keys
+                if not keys:
+                    found.append(keys)
+                position = self._read_keys(buffer, position, keys)
                 if self._keys_left:
                     break
             elif buffer.startswith(_HEAD, position):
@@ -52,19 +60,28 @@ class Replies:
                 end = buffer.find(b"\r\n", start)
                 if end < 0:
                     break
-                position, self._keys_left = end + 2, max(0, int(buffer[start:end]))
-                if buffer[start] == 45:
-                    yield Flush()
+                position = end + 2
+                # A null instead of keys: all of them.
+                if buffer[start] == _MINUS:
+                    found.append(Flush())
+                    keys = Keys()
+                else:
+                    self._keys_left = int(buffer[start:end])
             else:
                 reply, after = _reply(buffer, position)
                 if reply is _MORE:
                     break
                 position = after
-                yield _told(reply)
+                found.append(_told(reply))
+                keys = Keys()
         self._buffer = buffer[position:]
+        return found
 
-    def _keys(self, buffer: bytes, position: int) -> tuple[Keys, int]:
-        keys, left, length = Keys(), self._keys_left, len(buffer)
+    def _read_keys(self, buffer: bytes, position: int, keys: Keys) -> int:
+        """Append the keys that begin at a position; return where the complete ones end."""
+        if self._keys_left >= MANY:
+            position = self._read_many(buffer, position, keys)
+        left, length = self._keys_left, len(buffer)
         find, append = buffer.find, keys.append
         while left:
             start = find(b"\r\n", position) + 2
@@ -77,7 +94,18 @@ class Replies:
             position = end + 2
             left -= 1
         self._keys_left = left
-        return keys, position
+        return position
+
+    def _read_many(self, buffer: bytes, position: int, keys: Keys) -> int:
+        parts = buffer[position:].split(b"\r\n", 2 * self._keys_left)
+        count = (len(parts) - 1) // 2
+        heads, found = parts[0 : 2 * count : 2], parts[1 : 2 * count : 2]
+        # A key may hold a line's end itself.  Then a length is wrong somewhere, and they are read one by one.
+        if list(map(_LENGTHS.get, heads)) != list(map(len, found)):
+            return position
+        keys += found
+        self._keys_left -= count
+        return position + sum(map(len, heads)) + sum(map(len, found)) + 4 * count
 
 
 def _told(reply: Any) -> Any:

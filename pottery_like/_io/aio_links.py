@@ -7,28 +7,18 @@ import contextlib
 import math
 import time
 import weakref
-from collections.abc import Callable
 from typing import Any
 
 from redis.asyncio.cluster import ClusterNode
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import ConnectionError, RedisError
+from redis.exceptions import ConnectionError
 
 from pottery_like._core.coherence import Pulse, Tiers, additions, minimal
 from pottery_like._core.replies import Flush, Keys, Refusal, Replies
 from pottery_like._io.aio_connections import Place, closed
 from pottery_like._io.servers import connection_arguments, node_arguments
-from pottery_like._io.watching import (
-    SUBSCRIBE,
-    UNTRACKED,
-    Question,
-    Words,
-    accepted,
-    pair,
-    patience,
-    tracking,
-)
+from pottery_like._io.watching import UNTRACKED, Hearing, Question, Words, accepted, greeting, pair, patience
 
 PORTION = 1 << 18
 """Bytes to read at once."""
@@ -56,7 +46,7 @@ class Link:
 
     :param place: where the client's connections to this server come from.
     :param tiers: who hears of changes.
-    :param lost: called when the link is dead.
+    :param hearing: how the server tells of them.
     :ivar prefixes: what the server tells us about; empty while it isn't certain.
     """
 
@@ -67,6 +57,7 @@ class Link:
         place: Place,
         tiers: Tiers,
         *,
+        hearing: Hearing,
         max_stale: float,
         clustered: bool,
     ) -> None:
@@ -75,6 +66,7 @@ class Link:
         self.dead = False
         self.closed = False
         self._place = place
+        self._hearing = hearing
         self._tiers = tiers
         self._patience = patience(client)
         self._max_stale = max_stale
@@ -86,7 +78,8 @@ class Link:
         self._talking = False
         self._lent = False
         self._wanted = False
-        self._tasks: list[asyncio.Task[None]] = []
+        self._hearing_task: asyncio.Future[None] | None = None
+        self._asking: asyncio.Future[None] | None = None
 
     async def open(self, prefixes: tuple[bytes, ...]) -> None:
         """Connect, have the server track, and hear the first answers.  Raises what went wrong."""
@@ -98,52 +91,40 @@ class Link:
             raise
 
     async def _open(self, prefixes: tuple[bytes, ...]) -> None:
-        listening, tracked = self._listening, self._tracked
-        await listening.connect()
-        self._listener = await self._said(listening, ("CLIENT", "ID"))
-        # From here on its bytes are read without redis-py, whose buffer is empty.
-        self._reader: asyncio.StreamReader = listening._reader
-        await listening.send_command(*SUBSCRIBE)
-        await self._expect(lambda reply: reply[0] == b"subscribe")
-        await tracked.connect()
-        self.peer = peer_of(tracked)
-        if peer_of(listening) != self.peer:
+        connections = self._listening, self._tracked
+        for connection in connections:
+            await connection.connect()
+        # From here on bytes are read without redis-py, whose buffer is empty.
+        self._reader: asyncio.StreamReader = self._listening._reader
+        self.peer = peer_of(self._tracked)
+        if peer_of(self._listening) != self.peer:
             raise ConnectionError("the two connections lead to different servers")
-        await self._said(tracked, tracking(self._listener, prefixes))
-        sent = time.monotonic()
-        await listening.send_command("PING", "0")
-        await self._expect(lambda reply: reply[0] == b"pong")
-        if not self._question.understood(await self._answers()):
-            raise ConnectionError("the server is no master, or its cluster is down")
-        self.pulse = Pulse(self._max_stale, sent)
-        self.born = sent
+        steps = greeting(self._hearing, prefixes, self._question)
+        try:
+            which, commands = next(steps)
+            while True:
+                which, commands = steps.send(await self._answers(connections[which], commands))
+        except StopIteration as stop:
+            self._listener, self.born = stop.value
+        self.pulse = Pulse(self._max_stale, self.born)
         self.prefixes = prefixes
         self._adopt()
 
     def start(self) -> None:
         """Begin to listen."""
-        self._tasks = [asyncio.ensure_future(self._hear()), asyncio.ensure_future(self._ask())]
+        self._hearing_task = asyncio.ensure_future(self._hear())
+        self._timer = asyncio.get_running_loop().call_soon(self._beat)
 
-    async def _said(self, connection: Any, words: Words) -> Any:
-        await connection.send_command(*words)
-        replies = Replies()
-        while True:
-            for reply in replies.feed(await _some(connection._reader)):
-                return accepted(reply)
-
-    async def _answers(self) -> list[Any]:
-        words, replies, got = self._question.words, Replies(), list[Any]()
-        self._tracked._writer.writelines(self._tracked.pack_commands(words))
-        while len(got) < len(words):
-            got += replies.feed(await _some(self._tracked._reader))
+    async def _answers(self, connection: Any, commands: list[Words]) -> list[Any]:
+        connection._writer.writelines(connection.pack_commands(commands))
+        replies = self._replies if connection is self._listening else Replies()
+        got: list[Any] = []
+        while len(got) < len(commands):
+            # What else comes was changed before anybody could have a copy.
+            got += (
+                each for each in replies.feed(await _some(connection._reader)) if not isinstance(each, Keys | Flush)
+            )
         return got
-
-    async def _expect(self, wanted: Callable[[Any], bool]) -> None:
-        # What else comes was changed before anybody could have a copy.
-        while True:
-            for reply in self._replies.feed(await _some(self._reader)):
-                if isinstance(accepted(reply), list) and not isinstance(reply, Keys) and wanted(reply):
-                    return
 
     def _held(self) -> Any:
         place: Any = self._place
@@ -156,6 +137,11 @@ class Link:
             held.add(self._listening)
         elif isinstance(held, list):
             held.append(self._listening)
+
+    @property
+    def address(self) -> Any:
+        """Host and port of the server, as a Sentinel names them."""
+        return self._tracked.host, self._tracked.port
 
     async def _hear(self) -> None:
         try:
@@ -170,44 +156,50 @@ class Link:
                     elif reply[0] == b"pong":
                         self.pulse.heard(self._asked)
                         self._asked = 0.0
-        except Exception:  # the connection's end, no server's words, or a tier that failed
+                        self._timer.cancel()
+                        self._beat()
+                    else:
+                        self._tiers.invalidate(self._hearing.keys(reply))
+        except Exception:  # the connection's end, or no server's words
             return
         finally:
             self.die()
 
-    async def _ask(self) -> None:
-        pulse = self.pulse
-        try:
-            while not self.dead:
-                now = time.monotonic()
-                if now >= pulse.good_until:
-                    return
-                if not self._asked and now >= pulse.listening_due:
-                    self._asked = now
-                    self._listening._writer.write(b"*2\r\n$4\r\nPING\r\n$1\r\n0\r\n")
-                if now >= pulse.tracked_due:
-                    self._wanted = True
-                    if not self._talking and not await self._asked_tracked(now):
-                        return
-                due = min(pulse.good_until, pulse.tracked_due, math.inf if self._asked else pulse.listening_due)
-                await asyncio.sleep(FAST if self._wanted else max(0.0, due - time.monotonic()))
-        except (RedisError, OSError, AttributeError, asyncio.TimeoutError):
-            # redis-py takes away the writer of a connection that is closed.
-            return
-        finally:
+    def _beat(self) -> None:
+        """Ask what is due to be asked; notice what has been silent for too long."""
+        pulse, now = self.pulse, time.monotonic()
+        writer = self._listening._writer
+        if self.dead or writer is None or now >= pulse.good_until:
             self.die()
+            return
+        if not self._asked and now >= pulse.listening_due:
+            self._asked = now
+            writer.write(b"*2\r\n$4\r\nPING\r\n$1\r\n0\r\n")
+        if now >= pulse.tracked_due and self._asking is None:
+            self._wanted = True
+            if not self._talking:
+                self._asking = asyncio.ensure_future(self._ask_tracked(now))
+        due = min(
+            pulse.good_until,
+            math.inf if self._asked else pulse.listening_due,
+            math.inf if self._asking else now + FAST if self._wanted else pulse.tracked_due,
+        )
+        self._timer = asyncio.get_running_loop().call_later(max(0.001, due - time.monotonic()), self._beat)
 
-    async def _asked_tracked(self, now: float) -> bool:
+    async def _ask_tracked(self, now: float) -> None:
         self._talking = True
         try:
-            left = self.pulse.good_until - now
-            if not self._question.understood(await asyncio.wait_for(self._answers(), left)):
-                return False
-            self.pulse.tracked(now)
-            self._wanted = False
-            return True
+            understood = self._question.understood(await self._answers(self._tracked, self._question.words))
+        except Exception:  # the connection's end, or no server's words
+            understood = False
         finally:
-            self._talking = False
+            self._talking, self._wanted, self._asking = False, False, None
+        if not understood or self.dead:
+            self.die()
+            return
+        self.pulse.tracked(now)
+        self._timer.cancel()
+        self._beat()
 
     def die(self) -> None:
         """End the link: the tiers forget everything, and keep nothing."""
@@ -234,9 +226,10 @@ class Link:
         _close(self._listening)
         if not self._lent:
             _close(self._tracked)
-        for task in self._tasks:
-            with contextlib.suppress(RuntimeError):
-                task.cancel()
+        for task in (self._hearing_task, self._asking):
+            if task is not None:
+                with contextlib.suppress(RuntimeError):
+                    task.cancel()
 
     def talk(self) -> Any:
         """Return the tracked connection if it is free and sound, to be given back by :meth:`give_back`; or None."""
@@ -266,22 +259,25 @@ class Link:
         """Have the server tell about more keys.  Raises what went wrong; the link is dead then."""
         while self._talking and not self.dead:
             await asyncio.sleep(FAST)
-        registered = self.prefixes
-        wanted = minimal((*registered, *wanted))
-        if wanted == registered or self.dead:
+        wanted = minimal((*self.prefixes, *wanted))
+        if wanted == self.prefixes or self.dead:
             return
-        more = additions(registered, wanted)
-        self._talking, self.prefixes = True, ()
+        self._talking = True
         try:
-            if more is None:
-                await asyncio.wait_for(self._said(self._tracked, UNTRACKED), self._patience)
-            words = tracking(self._listener, wanted if more is None else more)
-            await asyncio.wait_for(self._said(self._tracked, words), self._patience)
+            more, self.prefixes = additions(self.prefixes, wanted), ()
+            words = self._hearing.registration(self._listener, wanted if more is None else more)
+            if words is None:
+                # Another link will subscribe to all.
+                self.die()
+                return
+            commands = [words] if more is not None else [UNTRACKED, words]
+            for reply in await asyncio.wait_for(self._answers(self._tracked, commands), self._patience):
+                accepted(reply)
         except BaseException:
-            self._talking = False
             self.die()
             raise
-        self._talking = False
+        finally:
+            self._talking = False
         # Meanwhile nothing was kept, and something may have been missed.
         self._tiers.drop()
         self.prefixes = wanted

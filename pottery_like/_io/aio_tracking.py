@@ -8,7 +8,7 @@ import math
 import os
 import time
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from redis.asyncio import Redis, RedisCluster
@@ -19,12 +19,15 @@ from pottery_like._core.op import Batch, Op
 from pottery_like._io.aio import Runner
 from pottery_like._io.aio_connections import Place
 from pottery_like._io.aio_links import Link, peer_of
-from pottery_like._io.watching import Refused, covers, patience, refusal
+from pottery_like._io.watching import Hearing, Messages, Refused, covers, patience, publication, refusal
 
 T = TypeVar("T")
 
 LAYOUT = " layout"
 """What stands among the nodes to reach for the wish to know them anew."""
+
+CHECK = " check"
+"""What stands among the attempts for the question to Sentinel."""
 
 IDLE = 60.0
 """Seconds to sleep when nothing is due."""
@@ -37,23 +40,31 @@ class Tracker:
     :ivar max_stale: seconds that a copy may be out of date when a connection has died silently.
     """
 
-    def __init__(self, runner: Runner, max_stale: float) -> None:
+    def __init__(self, runner: Runner, max_stale: float, messages: bool = False) -> None:
         self.runner = runner
         self.max_stale = max_stale
         self.reason = ""
         self._tiers = Tiers()
+        self._hearing = Messages() if messages else Hearing()
+        self._messages = messages
         self._reset()
 
     def _reset(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._news = asyncio.Event()
+        self._timer: asyncio.TimerHandle | None = None
+        self._active = False
+        self._rest_until = 0.0
         self._settled = asyncio.Event()
         self._links: dict[str, Link] = {}
         self._attempts: dict[str, float] = {}
         self._trying: dict[str, asyncio.Task[None]] = {}
         self._backoffs: dict[str, Backoff] = {}
         self._known: set[str] = set()
-        self._keeper: asyncio.Task[None] | None = None
+        self._met: set[str] = set()
+        # Only a Sentinel's pool has somebody to ask who the master is.
+        pool = getattr(self.runner.client, "connection_pool", None)
+        self._whereabouts: Callable[[], Any] | None = getattr(pool, "get_master_address", None)
+        self._check_at = time.monotonic()
 
     @property
     def stats(self) -> Stats:
@@ -72,7 +83,8 @@ class Tracker:
 
         Returns when the links are there, or have failed for the time being; within the socket timeout.
         """
-        self._tiers.add(tier, self._wake)
+        self._tiers.add(tier, _waker(weakref.ref(self)))
+        self._rest_until = 0.0
         self._resume()
         with contextlib.suppress(asyncio.TimeoutError):
             await asyncio.wait_for(self._settled.wait(), patience(self.runner.client))
@@ -102,7 +114,14 @@ class Tracker:
         return results, [note.kept for note in noted]
 
     async def write(self, op: Op[T]) -> tuple[T, bool]:
-        """Run an operation that changes keys; also return whether what it wrote may be kept."""
+        """Run an operation that changes keys; also return whether what it wrote may be kept.
+
+        Nobody tells of a write that may be kept.  So a tier whose placeholder is gone by then, to another fill or
+        another write of its own, forgets the key: placeholder and copy, whoever's they are.
+        """
+        if self._messages:
+            published = publication(op, self._tiers.prefixes)
+            return (await self.runner.batch(Batch((op, *published), atomic=True)))[0], False
         link = self._link(op)
         connection = link.talk() if link is not None and covers(link, op, time.monotonic()) else None
         if link is None or connection is None:
@@ -114,7 +133,14 @@ class Tracker:
             kept = answered
             link.give_back(sent if answered else None)
 
-        result = await self.runner.run_on(connection, op, over)
+        try:
+            result = await self.runner.run_on(connection, op, over)
+        except BaseException:
+            # It may have changed something nevertheless, of which nobody tells.
+            self._tiers.invalidate(op.keys)
+            raise
+        if not kept:
+            self._tiers.invalidate(op.keys)
         return result, kept and covers(link, op, time.monotonic())
 
     def wake(self, when: float) -> None:
@@ -123,12 +149,24 @@ class Tracker:
             self._wake()
 
     def _wake(self) -> None:
-        # Its event loop may have been closed, when a tier is collected after it.
-        with contextlib.suppress(RuntimeError):
-            self._news.set()
+        self._set_timer(0.0)
+
+    def wake_from_anywhere(self) -> None:
+        """Look whether anything is due, in the event loop; it may be gone."""
+        if self._loop is not None and self._active:
+            with contextlib.suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self._wake)
+
+    def _set_timer(self, seconds: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._active and self._loop is not None:
+            # An idle tracker may be collected.
+            reference: weakref.ref[Tracker] = weakref.ref(self)
+            self._timer = self._loop.call_later(seconds, _attend, reference)
 
     def _link(self, op: Op[Any]) -> Link | None:
-        if self._keeper is None or self._keeper.done() or self._loop is not asyncio.get_running_loop():
+        if not self._active or self._loop is not asyncio.get_running_loop():
             self._resume()
         client = self.runner.client
         if isinstance(client, Redis):
@@ -147,14 +185,23 @@ class Tracker:
             for link in links:
                 link.die()
             self._loop = loop
-        if len(self._tiers) and (self._keeper is None or self._keeper.done()):
+        if len(self._tiers) and not self._active and time.monotonic() >= self._rest_until:
+            self._active = True
             self._settled.clear()
             self._attempts = {LAYOUT if self.runner.clustered else "": 0.0}
-            self._keeper = loop.create_task(_keep(weakref.ref(self), self._news))
+            self._wake()
 
-    def attend(self, now: float) -> float:
-        """Do what is due; return when to come again."""
+    def attend(self) -> None:
+        """Do what is due."""
+        if not len(self._tiers):
+            self.rest()
+            return
+        now = time.monotonic()
         due = self._tiers.sweep(now)
+        if self._whereabouts is not None and self._links and CHECK not in self._trying:
+            if now >= self._check_at:
+                self._trying[CHECK] = asyncio.ensure_future(self._check())
+            due = min(due, self._check_at if CHECK not in self._trying else math.inf)
         for name, when in list(self._attempts.items()):
             if name in self._trying:
                 continue
@@ -162,12 +209,7 @@ class Tracker:
                 due = min(due, when)
                 continue
             self._trying[name] = asyncio.ensure_future(self._try(name))
-        return due
-
-    @property
-    def watched(self) -> bool:
-        """Whether anybody still wants to hear of changes."""
-        return len(self._tiers) > 0
+        self._set_timer(max(0.0, min(IDLE, due - time.monotonic())))
 
     def lost(self, link: Link) -> None:
         """Note that a link has ended."""
@@ -189,6 +231,7 @@ class Tracker:
 
     def rest(self) -> None:
         """End the links, until there is something to do again."""
+        self._active = False
         links, self._links = self._links, {}
         trying, self._trying = self._trying, {}
         self._attempts.clear()
@@ -197,8 +240,8 @@ class Tracker:
         with contextlib.suppress(RuntimeError):
             for task in trying.values():
                 task.cancel()
-            if self._keeper is not None:
-                self._keeper.cancel()
+            if self._timer is not None:
+                self._timer.cancel()
             self._settled.set()
 
     async def _try(self, name: str) -> None:
@@ -215,12 +258,31 @@ class Tracker:
                 pause = self._backoffs.setdefault(name, Backoff()).pause()
         finally:
             self._trying.pop(name, None)
+        if pause is not None and not self._links and not self._trying:
+            # Nothing goes on by itself, in case nobody wants it any more: whoever reads next begins anew.
+            self._rest_until = time.monotonic() + pause
+            self.rest()
         if pause is not None and name in self._attempts:
             self._attempts[name] = time.monotonic() + pause
             if self.runner.clustered and name != LAYOUT:
                 self._attempts.setdefault(LAYOUT, time.monotonic() + pause)
         if not self._trying and 0.0 not in self._attempts.values():
             self._settled.set()
+        self._wake()
+
+    async def _check(self) -> None:
+        """Leave a master that Sentinel has replaced; it may take long to hear of that itself."""
+        try:
+            if self._whereabouts is not None:
+                address = await self._whereabouts()
+                for link in list(self._links.values()):
+                    if link.address != address:
+                        link.die()
+        except (RedisError, OSError):
+            pass
+        finally:
+            self._check_at = time.monotonic() + self.max_stale / 2
+            self._trying.pop(CHECK, None)
         self._wake()
 
     async def _learn(self) -> None:
@@ -252,7 +314,7 @@ class Tracker:
     async def _connect(self, name: str) -> None:
         runner = self.runner
         place = self._place(name)
-        options: dict[str, Any] = {"max_stale": self.max_stale, "clustered": runner.clustered}
+        options: dict[str, Any] = {"hearing": self._hearing, "max_stale": self.max_stale, "clustered": runner.clustered}
         link = Link(self, runner.client, place, self._tiers, **options)
         await link.open(self._tiers.prefixes)
         if name not in self._attempts:
@@ -260,8 +322,8 @@ class Tracker:
             return
         del self._attempts[name]
         self._links[name] = link
-        self.stats.reconnects += name in self._known and not runner.clustered
-        self._known.add(name)
+        self.stats.reconnects += name in self._met
+        self._met.add(name)
         link.start()
         await self._extend(link)
 
@@ -296,39 +358,39 @@ class _Noted:
 
     @property
     def kept(self) -> bool:
-        return self._sound and self._link is not None and not self._link.dead
+        return self._sound and self._link is not None and covers(self._link, self._op, time.monotonic())
 
 
-async def _keep(reference: weakref.ref[Tracker], news: asyncio.Event) -> None:
-    """Look after a tracker for as long as it is wanted."""
-    try:
-        while True:
-            tracker = reference()
-            if tracker is None or not tracker.watched:
-                break
-            news.clear()
-            due = tracker.attend(time.monotonic())
-            del tracker
-            with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(news.wait(), max(0.0, min(IDLE, due - time.monotonic())))
-    finally:
+def _attend(reference: weakref.ref[Tracker]) -> None:
+    tracker = reference()
+    if tracker is not None:
+        tracker.attend()
+
+
+def _waker(reference: weakref.ref[Tracker]) -> Callable[[], None]:
+    def wake() -> None:
         tracker = reference()
         if tracker is not None:
-            tracker.rest()
+            tracker.wake_from_anywhere()
+
+    return wake
 
 
-_trackers: weakref.WeakValueDictionary[int, Tracker] = weakref.WeakValueDictionary()
+_trackers: weakref.WeakValueDictionary[tuple[int, bool], Tracker] = weakref.WeakValueDictionary()
 
 
-def tracker(runner: Runner, max_stale: float = 1.0) -> Tracker:
+def tracker(runner: Runner, max_stale: float = 1.0, *, messages: bool = False) -> Tracker:
     """Return the tracker of a runner's client; the same one for all its caches.
 
     :param max_stale: seconds, the shortest that any of them wants.
+    :param messages: rely on what is published about changes, not on what the server notices: for servers and proxies
+        that can't track.  Changes by those who don't publish go unseen.
     """
     # A tracker holds its client, so no other client has this id meanwhile.
-    found = _trackers.get(id(runner.client))
+    name = id(runner.client), messages
+    found = _trackers.get(name)
     if found is None:
-        found = _trackers[id(runner.client)] = Tracker(runner, max_stale)
+        found = _trackers[name] = Tracker(runner, max_stale, messages)
     found.max_stale = min(found.max_stale, max_stale)
     return found
 

@@ -7,7 +7,7 @@ import os
 import threading
 import time
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from redis import Redis
@@ -18,7 +18,7 @@ from pottery_like._core.op import Batch, Op
 from pottery_like._io.links import Link, peer_of
 from pottery_like._io.listener import the_listener
 from pottery_like._io.sync import Runner
-from pottery_like._io.watching import Refused, covers, patience, refusal
+from pottery_like._io.watching import Hearing, Messages, Refused, covers, patience, publication, refusal
 
 T = TypeVar("T")
 
@@ -33,22 +33,31 @@ class Tracker:
     :ivar max_stale: seconds that a copy may be out of date when a connection has died silently.
     """
 
-    def __init__(self, runner: Runner, max_stale: float) -> None:
+    def __init__(self, runner: Runner, max_stale: float, messages: bool = False) -> None:
         self.runner = runner
         self.max_stale = max_stale
         self.reason = ""
         self._tiers = Tiers()
+        self._hearing = Messages() if messages else Hearing()
+        self._messages = messages
         self._reset()
 
     def _reset(self) -> None:
         self._lock = threading.Lock()
         self._settled = threading.Event()
         self._active = False
+        self._rest_until = 0.0
         self._links: dict[str, Link] = {}
         self._attempts: dict[str, float] = {}
         self._trying: set[str] = set()
         self._backoffs: dict[str, Backoff] = {}
         self._known: set[str] = set()
+        self._met: set[str] = set()
+        # Only a Sentinel's pool has somebody to ask who the master is.
+        pool = getattr(self.runner.client, "connection_pool", None)
+        self._whereabouts: Callable[[], Any] | None = getattr(pool, "get_master_address", None)
+        self._check_at = time.monotonic()
+        self._checking = False
 
     @property
     def stats(self) -> Stats:
@@ -69,6 +78,7 @@ class Tracker:
         Returns when the links are there, or have failed for the time being; within the socket timeout.
         """
         self._tiers.add(tier, the_listener().wake)
+        self._rest_until = 0.0
         self._resume()
         self._settled.wait(patience(self.runner.client))
         for link in list(self._links.values()):
@@ -97,7 +107,14 @@ class Tracker:
         return results, [note.kept for note in noted]
 
     def write(self, op: Op[T]) -> tuple[T, bool]:
-        """Run an operation that changes keys; also return whether what it wrote may be kept."""
+        """Run an operation that changes keys; also return whether what it wrote may be kept.
+
+        Nobody tells of a write that may be kept.  So a tier whose placeholder is gone by then, to another fill or
+        another write of its own, forgets the key: placeholder and copy, whoever's they are.
+        """
+        if self._messages:
+            published = publication(op, self._tiers.prefixes)
+            return (self.runner.batch(Batch((op, *published), atomic=True)))[0], False
         link = self._link(op)
         connection = link.talk() if link is not None and covers(link, op, time.monotonic()) else None
         if link is None or connection is None:
@@ -109,7 +126,14 @@ class Tracker:
             kept = answered
             link.give_back(sent if answered else None)
 
-        result = self.runner.run_on(connection, op, over)
+        try:
+            result = self.runner.run_on(connection, op, over)
+        except BaseException:
+            # It may have changed something nevertheless, of which nobody tells.
+            self._tiers.invalidate(op.keys)
+            raise
+        if not kept:
+            self._tiers.invalidate(op.keys)
         return result, kept and covers(link, op, time.monotonic())
 
     def wake(self, when: float) -> None:
@@ -130,12 +154,12 @@ class Tracker:
 
     def _resume(self) -> None:
         with self._lock:
-            if self._active or not len(self._tiers):
+            if self._active or not len(self._tiers) or time.monotonic() < self._rest_until:
                 return
             self._active = True
             self._settled.clear()
             self._attempts = {LAYOUT if self.runner.clustered else "": 0.0}
-        the_listener().serve(self)
+            the_listener().serve(self)
         the_listener().wake()
 
     # What the listening thread does.
@@ -150,6 +174,11 @@ class Tracker:
             ready = [name for name, when in self._attempts.items() if when <= now and name not in self._trying]
             self._trying.update(ready)
             due = min([due, *(when for name, when in self._attempts.items() if name not in self._trying)])
+        if self._whereabouts is not None and self._links:
+            if now >= self._check_at and not self._checking:
+                self._checking = True
+                threading.Thread(target=self._check, name="pottery_like connecting", daemon=True).start()
+            due = min(due, math.inf if self._checking else self._check_at)
         for name in ready:
             # Its greeting may take long: the links that live must be heard meanwhile.
             work = threading.Thread(target=self._try, args=(name,), name="pottery_like connecting", daemon=True)
@@ -180,7 +209,7 @@ class Tracker:
             self._active = False
             self._attempts.clear()
             links, self._links = self._links, {}
-        the_listener().leave(self)
+            the_listener().leave(self)
         for link in links.values():
             link.die()
         self._settled.set()
@@ -202,6 +231,12 @@ class Tracker:
                 pause = self._backoffs.setdefault(name, Backoff()).pause()
         with self._lock:
             self._trying.discard(name)
+            idle = pause is not None and not self._links and not self._trying
+        if idle and pause is not None:
+            # Nothing goes on by itself, in case nobody wants it any more: whoever reads next begins anew.
+            self._rest_until = time.monotonic() + pause
+            self._rest()
+        with self._lock:
             if not self._active:
                 self._attempts.clear()
             elif pause is not None and name in self._attempts:
@@ -210,6 +245,21 @@ class Tracker:
                     self._attempts.setdefault(LAYOUT, time.monotonic() + pause)
             if not self._trying and not any(when == 0.0 for when in self._attempts.values()):
                 self._settled.set()
+        the_listener().wake()
+
+    def _check(self) -> None:
+        """Leave a master that Sentinel has replaced; it may take long to hear of that itself."""
+        try:
+            if self._whereabouts is not None:
+                address = self._whereabouts()
+                for link in list(self._links.values()):
+                    if link.address != address:
+                        link.die()
+        except (RedisError, OSError):
+            pass
+        finally:
+            self._check_at = time.monotonic() + self.max_stale / 2
+            self._checking = False
         the_listener().wake()
 
     def _learn(self) -> None:
@@ -239,7 +289,11 @@ class Tracker:
         return client.get_redis_connection(node)
 
     def _connect(self, name: str) -> None:
-        options: dict[str, Any] = {"max_stale": self.max_stale, "clustered": self.runner.clustered}
+        options: dict[str, Any] = {
+            "hearing": self._hearing,
+            "max_stale": self.max_stale,
+            "clustered": self.runner.clustered,
+        }
         link = Link(self, self._node(name), self._tiers, wake=the_listener().wake, **options)
         link.open(self._tiers.prefixes)
         with self._lock:
@@ -247,8 +301,8 @@ class Tracker:
             if wanted:
                 del self._attempts[name]
                 self._links[name] = link
-                self.stats.reconnects += name in self._known and not self.runner.clustered
-                self._known.add(name)
+                self.stats.reconnects += name in self._met
+                self._met.add(name)
         if not wanted:
             link.close()
             return
@@ -286,23 +340,26 @@ class _Noted:
 
     @property
     def kept(self) -> bool:
-        return self._sound and self._link is not None and not self._link.dead
+        return self._sound and self._link is not None and covers(self._link, self._op, time.monotonic())
 
 
-_trackers: weakref.WeakValueDictionary[int, Tracker] = weakref.WeakValueDictionary()
+_trackers: weakref.WeakValueDictionary[tuple[int, bool], Tracker] = weakref.WeakValueDictionary()
 _guard = threading.Lock()
 
 
-def tracker(runner: Runner, max_stale: float = 1.0) -> Tracker:
+def tracker(runner: Runner, max_stale: float = 1.0, *, messages: bool = False) -> Tracker:
     """Return the tracker of a runner's client; the same one for all its caches.
 
     :param max_stale: seconds, the shortest that any of them wants.
+    :param messages: rely on what is published about changes, not on what the server notices: for servers and proxies
+        that can't track.  Changes by those who don't publish go unseen.
     """
     # A tracker holds its client, so no other client has this id meanwhile.
+    name = id(runner.client), messages
     with _guard:
-        found = _trackers.get(id(runner.client))
+        found = _trackers.get(name)
         if found is None:
-            found = _trackers[id(runner.client)] = Tracker(runner, max_stale)
+            found = _trackers[name] = Tracker(runner, max_stale, messages)
         found.max_stale = min(found.max_stale, max_stale)
         return found
 

@@ -14,6 +14,7 @@ import pytest
 import redis as redispy
 import redis.asyncio
 
+from pottery_like._core.op import Op
 from tests.conftest import RUN
 from tests.support import servers
 from tests.support.servers import Node, Setup, programs, wait_until
@@ -91,7 +92,7 @@ def test_own_writes_stay_until_somebody_else_writes(setup: Setup, other: Any) ->
     with cache(setup.world, setup.client, PREFIX) as mine:
         wait_until(lambda: mine.write(key, b"1"), "a write is kept")
         time.sleep(0.05)
-        assert mine.copies.values == {key: b"1"} and other.get(key) == b"1"
+        assert (mine.copies.values, other.get(key)) == ({key: b"1"}, b"1")
         other.set(key, b"2")
         mine.gone(key)
         # A write past the tracked connection is news like anybody's.
@@ -138,6 +139,41 @@ def test_overlapping_prefixes(setup: Setup, other: Any) -> None:
             other.delete(key)
         mine.run(lambda: mine.tracker.forget(mine.copies))
         assert mine.usable(outer + b"1")
+
+
+def test_messages_instead_of_tracking(setup: Setup, other: Any) -> None:
+    """Who writes publishes it, on the channels that PubSubRedisDict uses."""
+    first, second = PREFIX + b"first:", PREFIX + b"second:"
+    with (
+        cache(setup.world, setup.client, first, messages=True) as mine,
+        cache("sync", Setup(setup.server, setup.topology, 3, "sync").client, first, messages=True) as theirs,
+    ):
+        key = first + b"k"
+        other.set(key, 1)
+        mine.fill(key)
+        theirs.fill(key)
+        assert theirs.write(key, b"2") is False
+        mine.gone(key)
+        assert mine.read(key) == b"2"
+        mine.fill(key)
+        assert theirs.tracker.write(Op("DEL", (key,), (), int, False)) == (1, False)
+        mine.gone(key)
+        mine.fill(key)
+        # Somebody else's library; in a cluster it may publish anywhere.
+        (other if setup.topology == "standalone" else theirs.client).publish(first[:-1] + b"/delete", b"k")
+        mine.gone(key)
+        # A second cache makes a new link, which listens for both.
+        more = Copies(second)
+        mine.run(lambda: mine.tracker.watch(more))
+        wait_until(lambda: mine.usable(second), "the second cache is served too")
+        wait_until(lambda: mine.tracker.fresh_until > time.monotonic(), "all links are new")
+        mine.fill(key)
+        more.values[second + b"k"] = b"old"
+        theirs.run(lambda: theirs.tracker.watch(Copies(second)))
+        theirs.client.publish(second[:-1] + b"/update", b"k")
+        wait_until(lambda: not more.values, "it hears of a change")
+        assert key in mine.copies.values
+        other.delete(key)
 
 
 @pytest.mark.parametrize("setup", FOUR[:1], ids=str)
@@ -217,27 +253,34 @@ def test_the_thread_lives_while_it_is_wanted() -> None:
     # Forgotten, collected, and closed with the client; and begun anew.
     client = make()
     following, copies = tracker(Runner(client)), Copies(PREFIX)
+    reference = weakref.ref(following)
+
+    def usable() -> bool:
+        found = reference()
+        return found is not None and found.usable(get(PREFIX))
+
     assert tracker(Runner(client)) is following
-    assert not following.usable(get(PREFIX)) and not listening()
+    assert not following.usable(get(PREFIX))
+    assert not listening()
     following.watch(copies)
-    assert len(listening()) == 1 and following.usable(get(PREFIX))
+    assert usable()
+    wait_until(lambda: len(listening()) == 1, "the thread that connected ends")
     following.forget(copies)
     wait_until(lambda: not listening(), "the thread ends when nobody watches")
     following.watch(copies)
-    wait_until(lambda: following.usable(get(PREFIX)), "it begins anew")
+    wait_until(usable, "it begins anew")
     del copies
     gc.collect()
     wait_until(lambda: not listening(), "the thread ends when the tiers are collected")
     copies = Copies(PREFIX)
     following.watch(copies)
-    assert following.usable(get(PREFIX))
+    assert usable()
     client.close()
     wait_until(lambda: not listening(), "the thread ends when the client is closed")
     assert copies.drops
-    wait_until(lambda: following.usable(get(PREFIX)), "it begins anew when it is asked")
+    wait_until(usable, "it begins anew when it is asked")
     with make() as admin:
         assert count(admin) == 2
-        reference = weakref.ref(following)
         del following, copies
         gc.collect()
         assert reference() is None
@@ -282,7 +325,7 @@ def test_a_forked_child_has_a_tracker_of_its_own() -> None:
         child.start()
         mine.copies.lock.release()
         assert ours.recv() == (True, True, 1)
-        assert mine.usable(PREFIX) and mine.copies.values == {PREFIX: b"1"}, "the parent's goes on"
+        assert (mine.usable(PREFIX), mine.copies.values) == (True, {PREFIX: b"1"}), "the parent's goes on"
         other.set(PREFIX, 2)
         ours.send("go on")
         assert ours.recv() == b"2"

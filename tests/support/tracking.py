@@ -88,25 +88,27 @@ class Copies:
             token = self.fills[key] = object()
             return token
 
-    def keep(self, key: bytes, token: object, value: bytes | None, kept: bool) -> None:
+    def keep(self, key: bytes, token: object, value: bytes | None, kept: bool, *, written: bool = False) -> None:
         with self.lock:
-            if kept and self.fills.get(key) is token:
+            own = self.fills.get(key) is token
+            if own or written:
+                self.fills.pop(key, None)
+                self.values.pop(key, None)
+            if own and kept:
                 self.values[key] = value
-            if self.fills.get(key) is token:
-                del self.fills[key]
 
 
 class Cache:
     """Copies of one client's keys."""
 
-    def __init__(self, world: str, make: Callable[[], Any], *prefixes: bytes, max_stale: float = 1.0) -> None:
+    def __init__(self, world: str, make: Callable[[], Any], *prefixes: bytes, **options: Any) -> None:
         self.running = Running() if world == "aio" else None
         if self.running is None:
             self.client = make()
-            self.tracker: Any = tracking.tracker(sync.Runner(self.client), max_stale)
+            self.tracker: Any = tracking.tracker(sync.Runner(self.client), **options)
         else:
             self.client = self.running.call(make)
-            self.tracker = aio_tracking.tracker(aio.Runner(self.client), max_stale)
+            self.tracker = aio_tracking.tracker(aio.Runner(self.client), **options)
         self.copies = Copies(*prefixes)
         self.run(lambda: self.tracker.watch(self.copies))
 
@@ -132,10 +134,11 @@ class Cache:
     def write(self, key: bytes, value: bytes, *options: bytes | int) -> bool:
         """Write; return whether a copy may be kept."""
         copies = self.copies
-        token = copies.begin(key)
-        copies.values.pop(key, None)
-        _, kept = self.run(lambda: self.tracker.write(put(key, value, *options)))
-        copies.keep(key, token, value, kept)
+        token, kept = copies.begin(key), False
+        try:
+            _, kept = self.run(lambda: self.tracker.write(put(key, value, *options)))
+        finally:
+            copies.keep(key, token, value, kept, written=True)
         return bool(kept)
 
     def usable(self, key: bytes) -> bool:
@@ -170,9 +173,9 @@ class Cache:
 
 
 @contextlib.contextmanager
-def cache(world: str, make: Callable[[], Any], *prefixes: bytes, max_stale: float = 1.0) -> Iterator[Cache]:
+def cache(world: str, make: Callable[[], Any], *prefixes: bytes, **options: Any) -> Iterator[Cache]:
     """Have a cache for the block."""
-    made = Cache(world, make, *prefixes, max_stale=max_stale)
+    made = Cache(world, make, *prefixes, **options)
     try:
         yield made
     finally:

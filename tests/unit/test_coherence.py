@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -23,7 +24,12 @@ def message(keys: list[bytes] | None) -> bytes:
     return head + b"*%d\r\n" % len(keys) + b"".join(b"$%d\r\n%b\r\n" % (len(key), key) for key in keys)
 
 
-KEYS = st.lists(st.binary(max_size=12) | st.sampled_from([b"\r\n", b"*3\r\n$7\r\nmessage\r\n"]), max_size=5)
+ODD = st.sampled_from([b"\r\n", b"*3\r\n$7\r\nmessage\r\n", b"a\r\n$1\r\nb", b"x" * 2000])
+KEYS = st.one_of(
+    st.lists(st.binary(max_size=12) | ODD, max_size=5),
+    # So many that they are taken apart at once, with or without odd ones.
+    st.tuples(st.integers(60, 80), st.lists(ODD, max_size=2)).map(lambda it: [b"key"] * it[0] + it[1] + [b"end"]),
+)
 PIECES = st.one_of(
     KEYS.map(lambda keys: (message(keys), keys)),
     st.just((message(None), [Flush])),
@@ -46,6 +52,7 @@ def test_replies_however_they_are_cut(pieces: list[tuple[bytes, list[Any]]], dat
                 got += reply
             else:
                 got.append(Flush if isinstance(reply, Flush) else reply)
+        assert len(replies._buffer) <= 2100, "no more than one word waits for its end"
     assert got == expected
 
 
@@ -121,3 +128,24 @@ def test_tiers_are_kept_weakly() -> None:
     assert (len(tiers), tiers.prefixes) == (1, (b"a:",))
     del tier
     assert (len(tiers), gone, tiers.sweep(1.0)) == (0, [1], math.inf)
+
+
+class Failing(Copies):
+    def invalidate(self, keys: Sequence[bytes]) -> None:
+        raise RuntimeError("no")
+
+    def sweep(self, now: float) -> float:
+        raise RuntimeError("no")
+
+
+def test_a_tier_that_fails_keeps_nothing_and_the_others_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[Any] = []
+    monkeypatch.setattr("sys.unraisablehook", told.append)
+    tiers, one, other = Tiers(), Failing(b"a:"), Copies(b"a:")
+    for tier in (one, other):
+        tier.values[b"a:1"] = b"old"
+        tiers.add(tier, list)
+    tiers.invalidate([b"a:1"])
+    assert one.values == other.values == {}
+    assert tiers.sweep(1.0) == math.inf
+    assert (one.drops, len(told), len(other.sweeps)) == (2, 2, 1)

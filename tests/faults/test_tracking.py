@@ -1,0 +1,369 @@
+"""Links that end, are cut, fall silent or lead to a server that is no master any more."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis as redispy
+import redis.asyncio
+import redis.asyncio.sentinel
+import redis.sentinel
+
+from pottery_like._core.op import Op
+from pottery_like.exceptions import OutcomeUnknownError
+from tests.faults.test_cluster import Move
+from tests.support.proxy import proxied
+from tests.support.servers import Node, free_port, programs, start_cluster, wait_until
+from tests.support.tracking import cache
+
+PREFIX = b"faults:"
+KEY = b"faults:a"
+
+MAX_STALE = 0.5
+SLACK = 0.4
+"""Seconds that a busy machine may take to run a thread."""
+
+WORLDS = pytest.mark.parametrize("world", ["sync", "aio"])
+
+
+@pytest.fixture(scope="module", params=sorted(programs()))
+def node(request: pytest.FixtureRequest) -> Iterator[Node]:
+    node = Node(programs()[request.param]).start()
+    yield node
+    node.stop()
+
+
+@pytest.fixture
+def other(node: Node) -> Iterator[redispy.Redis]:
+    with redispy.Redis(port=node.port) as client:
+        yield client
+        with contextlib.suppress(redispy.RedisError):
+            client.delete(KEY)
+
+
+def connecting(world: str, **options: Any) -> Any:
+    package: Any = redispy if world == "sync" else redis.asyncio
+    return lambda: package.Redis(**options)
+
+
+def listening(admin: redispy.Redis) -> list[str]:
+    return [each["id"] for each in admin.client_list() if each["sub"] != "0"]
+
+
+def tracked(admin: redispy.Redis) -> list[str]:
+    return [each["id"] for each in admin.client_list() if "B" in each["flags"]]
+
+
+@WORLDS
+def test_connections_that_are_closed(node: Node, other: redispy.Redis, world: str) -> None:
+    with cache(world, connecting(world, port=node.port), PREFIX, max_stale=MAX_STALE) as mine:
+        for victims in (listening, tracked, lambda admin: listening(admin) + tracked(admin)):
+            other.set(KEY, 1)
+            mine.fill(KEY)
+            for number in victims(other):
+                other.client_kill_filter(_id=number)
+            other.set(KEY, 2)
+            mine.gone(KEY, MAX_STALE + SLACK)
+            assert mine.read(KEY) == b"2"
+            mine.fill(KEY)
+            other.set(KEY, 3)
+            mine.gone(KEY)
+        assert mine.tracker.stats.reconnects == 3
+        assert len(listening(other)) == len(tracked(other)) == 1
+
+
+@WORLDS
+def test_a_server_that_pauses(node: Node, other: redispy.Redis, world: str) -> None:
+    with cache(world, connecting(world, port=node.port), PREFIX, max_stale=MAX_STALE) as mine:
+        mine.fill(KEY)
+        node.signal(signal.SIGSTOP)
+        try:
+            mine.gone(KEY, MAX_STALE + SLACK)
+            assert not mine.usable(KEY)
+        finally:
+            node.signal(signal.SIGCONT)
+        mine.fill(KEY)
+        other.set(KEY, 1)
+        mine.gone(KEY)
+
+
+@WORLDS
+def test_a_server_that_restarts(node: Node, world: str) -> None:
+    with cache(world, connecting(world, port=node.port), PREFIX, max_stale=MAX_STALE) as mine:
+        mine.fill(KEY)
+        node.kill()
+        mine.gone(KEY, MAX_STALE)
+        node.start()
+        mine.fill(KEY)
+        with redispy.Redis(port=node.port) as other:
+            other.set(KEY, 1)
+            mine.gone(KEY)
+            other.delete(KEY)
+
+
+@WORLDS
+def test_a_connection_that_dies_silently(node: Node, other: redispy.Redis, world: str) -> None:
+    with (
+        proxied(node.port) as proxy,
+        cache(world, connecting(world, port=proxy.port, socket_timeout=1), PREFIX, max_stale=MAX_STALE) as mine,
+    ):
+        other.set(KEY, 1)
+        mine.fill(KEY)
+        proxy.frozen = True
+        other.set(KEY, 2)
+        mine.gone(KEY, MAX_STALE + SLACK)
+        assert not mine.usable(KEY)
+        assert mine.tracker.fresh_until < time.monotonic()
+        proxy.frozen = False
+        mine.fill(KEY)
+        assert mine.copies.values == {KEY: b"2"}
+
+
+@WORLDS
+def test_a_master_that_becomes_a_replica(node: Node, other: redispy.Redis, world: str) -> None:
+    with cache(world, connecting(world, port=node.port), PREFIX, max_stale=MAX_STALE) as mine:
+        mine.fill(KEY)
+        # Its connections stay, and the server answers on them.
+        other.execute_command("REPLICAOF", "127.0.0.1", 1)
+        try:
+            mine.gone(KEY, MAX_STALE + SLACK)
+            time.sleep(0.1)
+            assert not mine.usable(KEY)
+        finally:
+            other.execute_command("REPLICAOF", "NO", "ONE")
+        mine.fill(KEY)
+
+
+@WORLDS
+def test_a_reply_lost_on_the_tracked_connection(node: Node, other: redispy.Redis, world: str) -> None:
+    """What may have run isn't run again, unless that does no harm; and nothing of it is kept."""
+    increment = Op("INCR", (KEY,), (), int, False)
+    with (
+        proxied(node.port) as proxy,
+        # No heartbeat takes the loss upon itself.
+        cache(world, connecting(world, port=proxy.port), PREFIX, max_stale=100) as mine,
+    ):
+        assert mine.run(lambda: mine.tracker.write(increment)) == (1, True)
+        proxy.lose = 1
+        with pytest.raises(OutcomeUnknownError):
+            mine.run(lambda: mine.tracker.write(increment))
+        assert other.get(KEY) == b"2"
+        mine.fill(KEY)
+        proxy.lose = 1
+        assert mine.write(KEY, b"7") is False
+        assert other.get(KEY) == b"7"
+        mine.fill(KEY)
+        # A connection that the server has closed isn't written to.
+        for number in tracked(other):
+            other.client_kill_filter(_id=number)
+        time.sleep(0.1)
+        assert mine.run(lambda: mine.tracker.write(increment)) == (8, False)
+        mine.fill(KEY)
+
+
+def test_a_busy_tracked_connection_is_passed_by(node: Node, other: redispy.Redis) -> None:
+    with cache("sync", connecting("sync", port=node.port), PREFIX, max_stale=2) as mine:
+        mine.fill(KEY)
+        pushing = Op("BLPOP", (PREFIX + b"list",), (1,), lambda reply: reply, False)
+        waiting = threading.Thread(target=mine.tracker.write, args=(pushing,))
+        waiting.start()
+        wait_until(lambda: any(each["cmd"] == "blpop" for each in other.client_list()), "somebody occupies it")
+        started = time.monotonic()
+        assert mine.write(KEY, b"1") is False
+        assert time.monotonic() - started < 0.5
+        waiting.join()
+        wait_until(lambda: mine.write(KEY, b"2"), "it is free again")
+
+
+@WORLDS
+def test_attempts_to_reconnect_become_rare(world: str) -> None:
+    node = Node(programs()["redis"]).start()
+    accepted = []
+    with cache(world, connecting(world, port=node.port), PREFIX, max_stale=MAX_STALE) as mine:
+        mine.fill(KEY)
+        node.kill()
+        with socket.create_server(("127.0.0.1", node.port)) as server:
+            server.settimeout(0.05)
+            deadline = time.monotonic() + 1.2
+            while time.monotonic() < deadline:
+                mine.usable(KEY)
+                with contextlib.suppress(TimeoutError):
+                    server.accept()[0].close()
+                    accepted.append(time.monotonic())
+        assert 3 <= len(accepted) <= 8
+        node.start()
+        mine.fill(KEY)
+    node.stop()
+
+
+def test_sentinel_fails_over(tmp_path: Path) -> None:
+    """It names the new master at once; the old one doesn't hear of it for many seconds."""
+    program = programs()["redis"]
+    master, replica = Node(program).start(), Node(program).start()
+    port = free_port()
+    config = tmp_path / "sentinel.conf"
+    config.write_text(f"port {port}\nsentinel monitor master 127.0.0.1 {master.port} 1\n")
+    with redispy.Redis(port=replica.port) as admin:
+        admin.execute_command("REPLICAOF", "127.0.0.1", master.port)
+        wait_until(lambda: admin.info("replication")["master_link_status"] == "up", "the replica has synced")
+    process = subprocess.Popen([program, str(config), "--sentinel"], stdout=subprocess.DEVNULL)
+    sentinels = redispy.Sentinel([("127.0.0.1", port)], socket_timeout=2)
+
+    def asked(*words: str) -> Any:
+        try:
+            return sentinels.sentinels[0].execute_command("SENTINEL", *words)
+        except redispy.RedisError:  # it isn't there yet, or doesn't know enough
+            return None
+
+    def made(package: Any, **options: Any) -> Any:
+        return package.Sentinel([("127.0.0.1", port)], socket_timeout=2).master_for("master", **options)
+
+    try:
+        wait_until(lambda: asked("GET-MASTER-ADDR-BY-NAME", "master"), "the sentinel knows the master")
+        with (
+            cache("sync", lambda: made(redispy.sentinel, protocol=3), PREFIX, max_stale=MAX_STALE) as one,
+            cache("aio", lambda: made(redis.asyncio.sentinel), PREFIX, max_stale=MAX_STALE) as two,
+        ):
+            with sentinels.master_for("master") as other:
+                other.set(KEY, 1)
+                one.fill(KEY)
+                other.set(KEY, 2)
+                one.gone(KEY)
+                one.fill(KEY)
+                two.fill(KEY)
+            wait_until(lambda: asked("FAILOVER", "master"), "the failover begins")
+            wait_until(lambda: asked("GET-MASTER-ADDR-BY-NAME", "master")[1] == str(replica.port).encode(), "it ends")
+            one.gone(KEY, MAX_STALE + SLACK)
+            two.gone(KEY, MAX_STALE + SLACK)
+            with redispy.Redis(port=replica.port) as promoted:
+                one.fill(KEY)
+                two.fill(KEY)
+                promoted.set(KEY, 3)
+                one.gone(KEY)
+                two.gone(KEY)
+                assert one.read(KEY) == two.read(KEY) == b"3"
+            for each in (one, two):
+                for sentinel in each.client.connection_pool.sentinel_manager.sentinels:
+                    each.run(sentinel.close if each is one else sentinel.aclose)
+    finally:
+        process.kill()
+        process.wait()
+        sentinels.sentinels[0].close()
+        for each in (master, replica):
+            each.stop()
+
+
+@pytest.fixture(scope="module")
+def nodes(world: str) -> Iterator[list[Node]]:
+    found = programs()
+    nodes = start_cluster(found["redis" if world == "sync" else "valkey"])
+    yield nodes
+    for node in nodes:
+        node.stop()
+
+
+CLUSTERS = pytest.mark.parametrize("world", ["sync", "aio"] if len(programs()) > 1 else ["sync"], scope="module")
+"""A cluster of each program, each in one world."""
+
+
+def clustered(world: str, nodes: list[Node]) -> Any:
+    package: Any = redispy if world == "sync" else redis.asyncio
+    return lambda: package.RedisCluster(host="127.0.0.1", port=nodes[0].port)
+
+
+@CLUSTERS
+def test_a_slot_moves_under_load(nodes: list[Node], world: str) -> None:
+    """Copies follow their keys, and keys that are missing are missed where they would now appear."""
+    there, missing = b"faults:{moving}:there", b"faults:{moving}:missing"
+    with (
+        cache(world, clustered(world, nodes), PREFIX, max_stale=MAX_STALE) as mine,
+        redispy.RedisCluster(host="127.0.0.1", port=nodes[0].port) as other,
+    ):
+        written, stop = [0], threading.Event()
+
+        def load() -> None:
+            while not stop.is_set():
+                other.set(there, written[0] + 1)
+                written[0] += 1
+
+        def check() -> None:
+            before = written[0]
+            value = mine.read(there)
+            if value is not None and int(value) < before:
+                # News on its way, no longer than that.
+                wait_until(lambda: int(mine.read(there) or 0) >= before, "the copy is renewed", MAX_STALE + SLACK)
+
+        other.delete(there, missing)
+        loading = threading.Thread(target=load)
+        loading.start()
+        move = Move(nodes)
+        try:
+            mine.fill(missing)
+            for step in (move.begin, move.carry, move.end):
+                check()
+                step()
+                check()
+            stop.set()
+            loading.join()
+            mine.fill(missing)
+            mine.fill(there)
+            assert int(mine.read(there) or 0) == written[0]
+            other.set(missing, 1)
+            other.set(there, 0)
+            mine.gone(missing)
+            mine.gone(there)
+        finally:
+            stop.set()
+            loading.join()
+            move.close()
+            other.delete(there, missing)
+
+
+@CLUSTERS
+def test_a_cluster_fails_over(nodes: list[Node], world: str) -> None:
+    """Its new master was unknown before."""
+    replica = Node(nodes[0].program, ("--cluster-enabled", "yes", "--cluster-node-timeout", "5000")).start()
+    key = KEY
+    try:
+        with (
+            redispy.Redis(port=replica.port) as admin,
+            redispy.RedisCluster(host="127.0.0.1", port=nodes[0].port) as other,
+            cache(world, clustered(world, nodes), PREFIX, max_stale=MAX_STALE) as mine,
+        ):
+            owner = other.get_node_from_key(key)
+            with redispy.Redis(port=owner.port) as master:
+                number = master.execute_command("CLUSTER MYID").decode()
+            admin.execute_command("CLUSTER MEET", "127.0.0.1", owner.port)
+
+            def replicating() -> bool:
+                with contextlib.suppress(redispy.ResponseError):
+                    return bool(admin.execute_command("CLUSTER REPLICATE", number))
+                return False
+
+            wait_until(replicating, "it knows its master")
+            wait_until(lambda: admin.info("replication")["master_link_status"] == "up", "the replica has synced")
+            other.set(key, 1)
+            mine.fill(key)
+            admin.execute_command("CLUSTER FAILOVER")
+            wait_until(lambda: admin.role()[0] == b"master", "the replica is the master")
+            mine.gone(key, MAX_STALE + SLACK)
+
+            def linked() -> bool:
+                return mine.usable(key) and any(str(replica.port) in name for name in mine.tracker._links)
+
+            wait_until(linked, "the new master has a link")
+            mine.fill(key)
+            admin.set(key, 2)
+            mine.gone(key)
+            other.delete(key)
+    finally:
+        replica.stop()
