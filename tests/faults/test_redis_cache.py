@@ -141,29 +141,32 @@ def test_lost_reply_is_asked_for_again(direct: redispy.Redis, subject: Callable[
 
 
 @pytest.mark.parametrize("which", [1, 2], ids=["look", "store"])
-def test_lost_reply_without_retries(direct: redispy.Redis, subject: Callable[..., Subject], which: int) -> None:
+@pytest.mark.parametrize("on_error", ["raise", "compute"])
+def test_lost_reply_without_retries(
+    direct: redispy.Redis, subject: Callable[..., Subject], which: int, on_error: str
+) -> None:
     with proxied(standalone(SERVER).port) as proxy:
-        for on_error in ("raise", "compute"):
-            direct.flushdb()
-            each = subject(
-                proxy.port, lambda n: (which == 2 and lose(), n)[1], retries=0, on_error=on_error, lease=0.2
-            )
-            # A reply to the greeting would be lost instead.
-            each.run(each.client.ping)
-            lose = lost(proxy, which)
-            if on_error == "raise":
-                with pytest.raises(OutcomeUnknownError):
-                    each(5)
-            else:
-                assert each(5) == 5
-            assert each(5) == 5, "at the latest when the lost lease has ended"
+        each = subject(proxy.port, lambda n: (which == 2 and lose(), n)[1], retries=0, on_error=on_error, lease=0.2)
+        # A reply to the greeting would be lost instead.
+        each.run(each.client.ping)
+        lose = lost(proxy, which)
+        if on_error == "raise":
+            with pytest.raises(OutcomeUnknownError):
+                each(5)
+        else:
+            assert each(5) == 5
+        assert each(5) == 5, "at the latest when the lost lease has ended"
 
 
 def test_lost_invalidation(direct: redispy.Redis, subject: Callable[..., Subject]) -> None:
     with proxied(standalone(SERVER).port) as proxy:
         each = subject(proxy.port, lambda n: each.calls, tags=["t"])
         each(1)
-        for forget in (lambda: each.cached.invalidate(1), lambda: each.cached.invalidate_tag("t"), each.cached.cache_clear):
+        for forget in (
+            lambda: each.cached.invalidate(1),
+            lambda: each.cached.invalidate_tag("t"),
+            each.cached.cache_clear,
+        ):
             before = each.calls
             proxy.lose = 1
             each.run(forget)
@@ -289,7 +292,11 @@ def test_invalidated_meanwhile(direct: redispy.Redis, subject: Callable[..., Sub
     )
     each(0)
     helper: Any = redis_cache(redis=direct, key="fault", tags=["t"])(named(lambda n: None))
-    forget = {"entry": lambda: helper.invalidate(1), "tag": lambda: helper.invalidate_tag("t"), "all": helper.cache_clear}
+    forget = {
+        "entry": lambda: helper.invalidate(1),
+        "tag": lambda: helper.invalidate_tag("t"),
+        "all": helper.cache_clear,
+    }
 
     def change() -> None:
         source[0] = 2

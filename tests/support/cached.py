@@ -64,3 +64,16 @@ class Counted:
         """Return hits, misses and the number of results."""
         info = self.cached.cache_info()
         return info.hits, info.misses, info.currsize
+
+    def trips(self, *args: Any) -> int:
+        """Call it, and return how many exchanges that took."""
+        cached = self.cached if self.make.loop is None else self.cached._cached
+        memo = cached.cache_info.__self__
+
+        def begun() -> int:
+            flights = memo._made_flights
+            return 0 if flights is None else int(flights.runner.round_trips)
+
+        before = begun()
+        self(*args)
+        return begun() - before
