@@ -216,7 +216,6 @@ class Signature:
     def __init__(self, function: Callable[..., Any], ignore: Sequence[str] = (), typed: bool = False) -> None:
         signature = inspect.signature(function)
         parameters = signature.parameters.values()
-        self._bind = signature.bind
         self._typed = typed
         self._ignored = frozenset(ignore)
         self._args = next((each.name for each in parameters if each.kind is each.VAR_POSITIONAL), None)
@@ -227,6 +226,12 @@ class Signature:
         placed = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
         self._placed = tuple(each.name for each in parameters if each.kind in placed)
         self._named = tuple(each.name for each in parameters if each.kind is each.KEYWORD_ONLY)
+        self._by_name = frozenset(
+            each.name for each in parameters if each.kind in {each.POSITIONAL_OR_KEYWORD, each.KEYWORD_ONLY}
+        )
+        self._required = frozenset(self._placed + self._named) - {
+            each.name for each in parameters if each.default is not each.empty
+        }
         self._defaults = {each.name: each.default for each in parameters if each.default is not each.empty}
         self._omitted = {name: self._spell_default(value) for name, value in self._defaults.items()}
         self._self = self._placed[:1] == ("self",) and "self" not in self._ignored
@@ -244,18 +249,33 @@ class Signature:
                 leading = self._spell_plain(args, kwargs)
                 if leading is not None:
                     return leading, ""
-        try:
-            given = self._bind(*args, **kwargs).arguments
-        except TypeError as error:
-            raise UnfitError(*error.args) from None
+        given, rest, more = self._bound(args, kwargs)
         texts = [self._argument(name, given) for name in self._placed if name not in self._ignored]
-        if self._args and self._args not in self._ignored:
-            texts += map(self._spell, given.get(self._args, ()))
-        rest = ",".join(f"{name}={self._argument(name, given)}" for name in self._named if name not in self._ignored)
-        others = given.get(self._kwargs, {}) if self._kwargs and self._kwargs not in self._ignored else {}
+        if self._args not in self._ignored:
+            texts += map(self._spell, rest)
+        named = ",".join(f"{name}={self._argument(name, given)}" for name in self._named if name not in self._ignored)
+        if self._kwargs in self._ignored:
+            more = {}
         # Their order is something the function can see.
-        more = ",".join(f"{_text(key)}={self._spell(it)}" for key, it in others.items() if key not in self._ignored)
-        return tuple(texts), f";{rest};{more}" if more else f";{rest}" if rest else ""
+        others = ",".join(f"{_text(key)}={self._spell(it)}" for key, it in more.items() if key not in self._ignored)
+        return tuple(texts), f";{named};{others}" if others else f";{named}" if named else ""
+
+    def _bound(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[dict[str, Any], tuple[Any, ...], dict[str, Any]]:
+        given = dict(zip(self._placed, args, strict=False))
+        rest = args[len(self._placed) :]
+        more = {}
+        for name, value in kwargs.items():
+            if name in self._by_name and name not in given:
+                given[name] = value
+            elif self._kwargs and name not in self._by_name:
+                more[name] = value
+            else:
+                raise UnfitError(name)
+        if (rest and not self._args) or not self._required <= given.keys():
+            raise UnfitError()
+        return given, rest, more
 
     def _spell_plain(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[str, ...] | None:
         names = self._placed

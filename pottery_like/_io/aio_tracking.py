@@ -19,7 +19,7 @@ from pottery_like._core.op import Batch, Op
 from pottery_like._io.aio import Runner
 from pottery_like._io.aio_connections import Place
 from pottery_like._io.aio_links import Link, peer_of
-from pottery_like._io.watching import Refused, covers, patience, refusal
+from pottery_like._io.watching import Hearing, Messages, Refused, covers, patience, publication, refusal
 
 T = TypeVar("T")
 
@@ -40,11 +40,13 @@ class Tracker:
     :ivar max_stale: seconds that a copy may be out of date when a connection has died silently.
     """
 
-    def __init__(self, runner: Runner, max_stale: float) -> None:
+    def __init__(self, runner: Runner, max_stale: float, messages: bool = False) -> None:
         self.runner = runner
         self.max_stale = max_stale
         self.reason = ""
         self._tiers = Tiers()
+        self._hearing = Messages() if messages else Hearing()
+        self._messages = messages
         self._reset()
 
     def _reset(self) -> None:
@@ -58,6 +60,7 @@ class Tracker:
         self._trying: dict[str, asyncio.Task[None]] = {}
         self._backoffs: dict[str, Backoff] = {}
         self._known: set[str] = set()
+        self._met: set[str] = set()
         # Only a Sentinel's pool has somebody to ask who the master is.
         pool = getattr(self.runner.client, "connection_pool", None)
         self._whereabouts: Callable[[], Any] | None = getattr(pool, "get_master_address", None)
@@ -118,6 +121,9 @@ class Tracker:
         Nobody tells of a write that may be kept.  So a tier whose placeholder is gone by then, to another fill or
         another write of its own, forgets the key: placeholder and copy, whoever's they are.
         """
+        if self._messages:
+            published = publication(op, self._tiers.prefixes)
+            return (await self.runner.batch(Batch((op, *published), atomic=True)))[0], False
         link = self._link(op)
         connection = link.talk() if link is not None and covers(link, op, time.monotonic()) else None
         if link is None or connection is None:
@@ -162,7 +168,8 @@ class Tracker:
             self._timer.cancel()
         if self._active and self._loop is not None:
             # An idle tracker may be collected.
-            self._timer = self._loop.call_later(seconds, _attend, weakref.ref(self))
+            reference: weakref.ref[Tracker] = weakref.ref(self)
+            self._timer = self._loop.call_later(seconds, _attend, reference)
 
     def _link(self, op: Op[Any]) -> Link | None:
         if not self._active or self._loop is not asyncio.get_running_loop():
@@ -313,7 +320,7 @@ class Tracker:
     async def _connect(self, name: str) -> None:
         runner = self.runner
         place = self._place(name)
-        options: dict[str, Any] = {"max_stale": self.max_stale, "clustered": runner.clustered}
+        options: dict[str, Any] = {"hearing": self._hearing, "max_stale": self.max_stale, "clustered": runner.clustered}
         link = Link(self, runner.client, place, self._tiers, **options)
         await link.open(self._tiers.prefixes)
         if name not in self._attempts:
@@ -321,8 +328,8 @@ class Tracker:
             return
         del self._attempts[name]
         self._links[name] = link
-        self.stats.reconnects += name in self._known and not runner.clustered
-        self._known.add(name)
+        self.stats.reconnects += name in self._met
+        self._met.add(name)
         link.start()
         await self._extend(link)
 
@@ -357,7 +364,7 @@ class _Noted:
 
     @property
     def kept(self) -> bool:
-        return self._sound and self._link is not None and not self._link.dead
+        return self._sound and self._link is not None and covers(self._link, self._op, time.monotonic())
 
 
 def _attend(reference: weakref.ref[Tracker]) -> None:
@@ -375,18 +382,21 @@ def _waker(reference: weakref.ref[Tracker]) -> Callable[[], None]:
     return wake
 
 
-_trackers: weakref.WeakValueDictionary[int, Tracker] = weakref.WeakValueDictionary()
+_trackers: weakref.WeakValueDictionary[tuple[int, bool], Tracker] = weakref.WeakValueDictionary()
 
 
-def tracker(runner: Runner, max_stale: float = 1.0) -> Tracker:
+def tracker(runner: Runner, max_stale: float = 1.0, *, messages: bool = False) -> Tracker:
     """Return the tracker of a runner's client; the same one for all its caches.
 
     :param max_stale: seconds, the shortest that any of them wants.
+    :param messages: rely on what is published about changes, not on what the server notices: for servers and proxies
+        that can't track.  Changes by those who don't publish go unseen.
     """
     # A tracker holds its client, so no other client has this id meanwhile.
-    found = _trackers.get(id(runner.client))
+    name = id(runner.client), messages
+    found = _trackers.get(name)
     if found is None:
-        found = _trackers[id(runner.client)] = Tracker(runner, max_stale)
+        found = _trackers[name] = Tracker(runner, max_stale, messages)
     found.max_stale = min(found.max_stale, max_stale)
     return found
 

@@ -18,7 +18,7 @@ from pottery_like._core.op import Batch, Op
 from pottery_like._io.links import Link, peer_of
 from pottery_like._io.listener import the_listener
 from pottery_like._io.sync import Runner
-from pottery_like._io.watching import Refused, covers, patience, refusal
+from pottery_like._io.watching import Hearing, Messages, Refused, covers, patience, publication, refusal
 
 T = TypeVar("T")
 
@@ -33,11 +33,13 @@ class Tracker:
     :ivar max_stale: seconds that a copy may be out of date when a connection has died silently.
     """
 
-    def __init__(self, runner: Runner, max_stale: float) -> None:
+    def __init__(self, runner: Runner, max_stale: float, messages: bool = False) -> None:
         self.runner = runner
         self.max_stale = max_stale
         self.reason = ""
         self._tiers = Tiers()
+        self._hearing = Messages() if messages else Hearing()
+        self._messages = messages
         self._reset()
 
     def _reset(self) -> None:
@@ -50,6 +52,7 @@ class Tracker:
         self._trying: set[str] = set()
         self._backoffs: dict[str, Backoff] = {}
         self._known: set[str] = set()
+        self._met: set[str] = set()
         # Only a Sentinel's pool has somebody to ask who the master is.
         pool = getattr(self.runner.client, "connection_pool", None)
         self._whereabouts: Callable[[], Any] | None = getattr(pool, "get_master_address", None)
@@ -111,6 +114,9 @@ class Tracker:
         Nobody tells of a write that may be kept.  So a tier whose placeholder is gone by then, to another fill or
         another write of its own, forgets the key: placeholder and copy, whoever's they are.
         """
+        if self._messages:
+            published = publication(op, self._tiers.prefixes)
+            return (self.runner.batch(Batch((op, *published), atomic=True)))[0], False
         link = self._link(op)
         connection = link.talk() if link is not None and covers(link, op, time.monotonic()) else None
         if link is None or connection is None:
@@ -289,7 +295,11 @@ class Tracker:
         return client.get_redis_connection(node)
 
     def _connect(self, name: str) -> None:
-        options: dict[str, Any] = {"max_stale": self.max_stale, "clustered": self.runner.clustered}
+        options: dict[str, Any] = {
+            "hearing": self._hearing,
+            "max_stale": self.max_stale,
+            "clustered": self.runner.clustered,
+        }
         link = Link(self, self._node(name), self._tiers, wake=the_listener().wake, **options)
         link.open(self._tiers.prefixes)
         with self._lock:
@@ -297,8 +307,8 @@ class Tracker:
             if wanted:
                 del self._attempts[name]
                 self._links[name] = link
-                self.stats.reconnects += name in self._known and not self.runner.clustered
-                self._known.add(name)
+                self.stats.reconnects += name in self._met
+                self._met.add(name)
         if not wanted:
             link.close()
             return
@@ -336,23 +346,26 @@ class _Noted:
 
     @property
     def kept(self) -> bool:
-        return self._sound and self._link is not None and not self._link.dead
+        return self._sound and self._link is not None and covers(self._link, self._op, time.monotonic())
 
 
-_trackers: weakref.WeakValueDictionary[int, Tracker] = weakref.WeakValueDictionary()
+_trackers: weakref.WeakValueDictionary[tuple[int, bool], Tracker] = weakref.WeakValueDictionary()
 _guard = threading.Lock()
 
 
-def tracker(runner: Runner, max_stale: float = 1.0) -> Tracker:
+def tracker(runner: Runner, max_stale: float = 1.0, *, messages: bool = False) -> Tracker:
     """Return the tracker of a runner's client; the same one for all its caches.
 
     :param max_stale: seconds, the shortest that any of them wants.
+    :param messages: rely on what is published about changes, not on what the server notices: for servers and proxies
+        that can't track.  Changes by those who don't publish go unseen.
     """
     # A tracker holds its client, so no other client has this id meanwhile.
+    name = id(runner.client), messages
     with _guard:
-        found = _trackers.get(id(runner.client))
+        found = _trackers.get(name)
         if found is None:
-            found = _trackers[id(runner.client)] = Tracker(runner, max_stale)
+            found = _trackers[name] = Tracker(runner, max_stale, messages)
         found.max_stale = min(found.max_stale, max_stale)
         return found
 

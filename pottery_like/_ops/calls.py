@@ -77,6 +77,7 @@ class Calls:
         self._away = away
         self._lock = lock
         self.recent = Recent(ops.options)
+        self.simple = not (ops.options.most == 0 or ops.options.local or ops.options.stale_on_error)
 
     def entry(self, args: tuple[Any, ...], kwargs: dict[str, Any], forced: bool = False) -> MemoEntry | None:
         """Return the entry of a call; None where only the function itself can tell what comes of it.
@@ -91,17 +92,22 @@ class Calls:
         except UnfitError:
             return None
 
-    def usual(self, entry: MemoEntry, found: Found | Exception) -> Any:
-        """Return the result that a look has brought, if that is all; else UNUSUAL."""
-        if type(found) is not Hit:
-            return UNUSUAL
+    def hit(self, raw: bytes) -> Any:
+        """Return the result in an entry, and count it; UNUSUAL if it isn't the codec's."""
         try:
-            value = self.ops.decode(found)
+            value = self.ops.decode(raw)
         except DecodeError:
             return UNUSUAL
         with self._lock:
             self.hits += 1
-        if self.recent.wanted:
+        return value
+
+    def usual(self, entry: MemoEntry, found: Found | Exception) -> Any:
+        """Return the result that a look has brought, if that is all; else UNUSUAL."""
+        if type(found) is not Hit:
+            return UNUSUAL
+        value = self.hit(found.raw)
+        if self.recent.wanted and value is not UNUSUAL:
             self.recent.saw(entry.field, found)
         return value
 
@@ -130,7 +136,7 @@ class Calls:
 
     def _made(self, entry: MemoEntry, outcome: Outcome[Any]) -> Outcome[Any]:
         if outcome.error is not None and outcome.hit is not None:
-            return Outcome(outcome.hit, self.ops.decode(outcome.hit))
+            return Outcome(outcome.hit, self.ops.decode(outcome.hit.raw))
         failure = outcome.failure
         if failure is not None and not (isinstance(failure, self._away) and self.options.on_error == "compute"):
             return Outcome(error=failure)
@@ -140,7 +146,7 @@ class Calls:
         hit = self.recent.find(entry.field)
         if hit is not None:
             self._count(hits=True)
-            return Outcome(hit, self.ops.decode(hit))
+            return Outcome(hit, self.ops.decode(hit.raw))
         if self.options.on_error == "raise":
             return Outcome(error=error)
         self._count(misses=not entry.forced)

@@ -161,7 +161,7 @@ def _claim(key: bytes, name: str, function: Any) -> None:
 
     :raises ValueError: functions of one name, such as lambdas, are to share a key.
     """
-    code = getattr(function, "__code__", None)
+    code = getattr(inspect.unwrap(function), "__code__", None)
     if "<" in name and _claims.setdefault((key, name), code) != code:
         raise ValueError(f"another function is named {name!r}, too, and has the key {key.decode()!r}: use another key")
 
@@ -213,6 +213,7 @@ class MemoOps(KeyOps):
         self._times = tuple(options.milliseconds(name) for name in ("lease", "timeout"))
         self._stale = options.milliseconds("stale")
         self._looking = self._flags.encode() + (b"l" if options.stale_on_error or options.local else b"")
+        self._looking += b"r" if options.early else b""
         self._timeout = b"%d" % self._times[1]
         self._settings = b" %d %d 0" % (self._times[0], self._stale)
 
@@ -244,27 +245,44 @@ class MemoOps(KeyOps):
     def look(self, field_: bytes, token: bytes, woken: tuple[bytes, bytes] | None, forced: bool) -> Op[Found]:
         """Look an entry up, and take the lease where it is missing: one script."""
 
-        def decode(reply: Any) -> Found:
-            if type(reply) is bytes:
-                return Hit(reply)
-            if isinstance(reply, int):
-                return Lease(token)
-            first, left, *other = reply
-            if not other:
-                return Lease(token, first if left or self.options.stale_on_error else None)
-            if len(other) == 1:
-                return Busy(first, left / 1000)
-            return Hit(first, left / 1000 if left >= 0 else math.inf)
-
         keys, flags, settings = self._keys, self._looking, self._settings
         if self.options.early:
-            settings = b"%b %.6f" % (settings[:-2], -self.options.early * math.log(1.0 - random.random()))
+            settings = self._chance()
         if woken is not None:
             keys, flags, settings = (*keys, self.wake(woken[0])), flags + b"w", b"%b %b" % (settings, woken[1])
         if forced:
             flags += b"fq"
+        return Op(
+            self._look,
+            keys,
+            (flags, field_, self._timeout, token + settings),
+            lambda reply: self.found(reply, token),
+            True,
+        )
+
+    def found(self, reply: Any, token: bytes) -> Found:
+        """Decode the reply to a look."""
+        if type(reply) is bytes:
+            return Hit(reply)
+        if isinstance(reply, int):
+            return Lease(token)
+        first, left, *other = reply
+        if not other:
+            return Lease(token, first if left or self.options.stale_on_error else None)
+        if len(other) == 1:
+            return Busy(first, left / 1000)
+        return Hit(first, left / 1000 if left >= 0 else math.inf)
+
+    def ask(self, field_: bytes, token: bytes) -> Op[Any]:
+        """Look an entry up, as :meth:`look` does; the reply isn't decoded."""
+        settings = self._settings
+        if self.options.early:
+            settings = self._chance()
         # A second run finds the lease its own; statistics on the server may count it twice.
-        return Op(self._look, keys, (flags, field_, self._timeout, token + settings), decode, True)
+        return Op(self._look, self._keys, (self._looking, field_, self._timeout, token + settings), _as_it_is, True)
+
+    def _chance(self) -> bytes:
+        return b"%b %.6f" % (self._settings[:-2], -self.options.early * math.log(1.0 - random.random()))
 
     def store(
         self, field_: bytes, token: bytes, value: Any, took: float, rows: Iterable[bytes]
@@ -300,12 +318,12 @@ class MemoOps(KeyOps):
         """Return the key of the list on which the waiters for this token's flight wait."""
         return sibling(self.key, "wake:" + token.decode())
 
-    def decode(self, hit: Hit) -> Any:
+    def decode(self, raw: bytes) -> Any:
         """Return the result in an entry.
 
         :raises DecodeError: it isn't the codec's.
         """
-        return self.values.decode(hit.raw.partition(b"|")[2])
+        return self.values.decode(raw.partition(b"|")[2])
 
     def drop(self, call: Spelled) -> Op[bool]:
         """Remove a call's entry; whether there was one: one script."""
@@ -367,7 +385,7 @@ class MemoEntry:
     __slots__ = ("args", "call", "field", "forced", "kwargs", "ops")
 
     def __init__(
-        self, ops: MemoOps, call: Spelled, args: tuple[Any, ...], kwargs: dict[str, Any], forced: bool
+        self, ops: MemoOps, call: Spelled, args: tuple[Any, ...], kwargs: dict[str, Any], forced: bool = False
     ) -> None:
         self.ops = ops
         self.call = call
@@ -393,6 +411,10 @@ class MemoEntry:
     def wake(self, token: bytes) -> bytes:
         """Return the key of the list on which the waiters for this token's flight wait."""
         return self.ops.wake(token)
+
+
+def _as_it_is(reply: Any) -> Any:
+    return reply
 
 
 def _ended(ttl: Any) -> bool:

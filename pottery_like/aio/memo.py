@@ -134,12 +134,12 @@ class AIOMemo:
         return self._near
 
     async def _write(self, op: Op[Any]) -> Any:
-        near, following = self._near or await self._nearby()
         try:
-            result, _ = await following.write(op, near)
+            return await self._flights.runner.run(op)
         finally:
-            near.written(op)
-        return result
+            # The server tells of it, too, but maybe not before the next call.
+            if self._near is not None:
+                self._near[0].written(op)
 
     async def _change(self, op: Op[Any]) -> Any:
         try:

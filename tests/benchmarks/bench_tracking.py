@@ -139,7 +139,7 @@ def loops(seconds: float) -> float:
 def show_storm(port: int, seconds: float) -> None:
     """Print what a storm of changes by others does to this process.
 
-    The storm itself takes its share of the machine.  So it goes on all the time, and this process listens only half of it.
+    The storm itself takes its share of the machine.  So it goes on all the time, and this process listens half of it.
     """
     print(f"\n{'a storm of changes by others':<28}{'written/s':>12}{'heard/s':>12}{'main thread':>13}{'RSS, MiB':>18}")
     for asked in (20_000, 100_000, 1_000_000):

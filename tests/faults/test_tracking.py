@@ -193,7 +193,7 @@ def test_attempts_to_reconnect_become_rare(world: str) -> None:
         node.kill()
         with socket.create_server(("127.0.0.1", node.port)) as server:
             server.settimeout(0.05)
-            deadline = time.monotonic() + 2
+            deadline = time.monotonic() + 1.2
             while time.monotonic() < deadline:
                 mine.usable(KEY)
                 with contextlib.suppress(TimeoutError):

@@ -101,14 +101,14 @@ class Copies:
 class Cache:
     """Copies of one client's keys."""
 
-    def __init__(self, world: str, make: Callable[[], Any], *prefixes: bytes, max_stale: float = 1.0) -> None:
+    def __init__(self, world: str, make: Callable[[], Any], *prefixes: bytes, **options: Any) -> None:
         self.running = Running() if world == "aio" else None
         if self.running is None:
             self.client = make()
-            self.tracker: Any = tracking.tracker(sync.Runner(self.client), max_stale)
+            self.tracker: Any = tracking.tracker(sync.Runner(self.client), **options)
         else:
             self.client = self.running.call(make)
-            self.tracker = aio_tracking.tracker(aio.Runner(self.client), max_stale)
+            self.tracker = aio_tracking.tracker(aio.Runner(self.client), **options)
         self.copies = Copies(*prefixes)
         self.run(lambda: self.tracker.watch(self.copies))
 
@@ -173,9 +173,9 @@ class Cache:
 
 
 @contextlib.contextmanager
-def cache(world: str, make: Callable[[], Any], *prefixes: bytes, max_stale: float = 1.0) -> Iterator[Cache]:
+def cache(world: str, make: Callable[[], Any], *prefixes: bytes, **options: Any) -> Iterator[Cache]:
     """Have a cache for the block."""
-    made = Cache(world, make, *prefixes, max_stale=max_stale)
+    made = Cache(world, make, *prefixes, **options)
     try:
         yield made
     finally:

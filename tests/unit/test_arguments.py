@@ -24,7 +24,7 @@ from pottery_like._core.arguments import Signature, UnfitError, spell, text_of
 
 class Color(enum.Enum):
     RED = 1
-    ALSO_RED = 1
+    ALSO_RED = 1  # noqa: PIE796
     BLUE = 2
 
 
@@ -41,12 +41,13 @@ class Access(enum.Flag):
     WRITE = 2
 
 
-Point = namedtuple("Point", "x y")  # noqa: PYI024
+Point = namedtuple("Point", "x y")
 
 NUMBERS: list[Any] = [
     0, -0.0, False, 1, 1.0, True, Decimal("1.00"), Fraction(1), 1 + 0j, Level.LOW, -1, -2, 0.1, Decimal("0.1"),
-    Fraction(1, 10), 0.5, Decimal("0.5"), Fraction(1, 2), 1j, 1e300, 10**300, 10**2000, Decimal("1e2000"), 2**53, 2.0**53,
-    2**53 + 1, math.inf, -math.inf, Decimal("Infinity"), 1e-300, Fraction(1, 3), 1 / 3, Decimal("1e-400"), 5e-324,
+    Fraction(1, 10), 0.5, Decimal("0.5"), Fraction(1, 2), 1j, 1e300, 10**300, 10**2000, Decimal("1e2000"), 2**53,
+    2.0**53, 2**53 + 1, math.inf, -math.inf, Decimal("Infinity"), 1e-300, Fraction(1, 3), 1 / 3, Decimal("1e-400"),
+    5e-324,
 ]  # fmt: skip
 TEXTS: list[Any] = [
     "",
@@ -66,7 +67,8 @@ TEXTS: list[Any] = [
 ]
 TIMES: list[Any] = [
     date(2024, 1, 1), datetime(2024, 1, 1), datetime(2024, 1, 1, tzinfo=timezone.utc),
-    datetime(2024, 1, 1, 1, tzinfo=timezone(timedelta(hours=1))), datetime(2024, 1, 1, 1, tzinfo=ZoneInfo("Europe/Berlin")),
+    datetime(2024, 1, 1, 1, tzinfo=timezone(timedelta(hours=1))),
+    datetime(2024, 1, 1, 1, tzinfo=ZoneInfo("Europe/Berlin")),
     datetime(2024, 10, 27, 2, 30, tzinfo=ZoneInfo("Europe/Berlin")), datetime(2024, 10, 27, 0, 30, tzinfo=timezone.utc),
     datetime(2024, 10, 27, 2, 30, fold=1, tzinfo=ZoneInfo("Europe/Berlin")), datetime.min, datetime.max,
     datetime.max.replace(tzinfo=timezone(timedelta(hours=-1))), time(1), time(1, tzinfo=timezone.utc),
@@ -75,7 +77,8 @@ TIMES: list[Any] = [
 ]  # fmt: skip
 OTHERS: list[Any] = [
     None, (), (1,), (1.0,), ((1,),), (1, 2), Point(1, 2), frozenset(), frozenset([1, "a"]), frozenset(["a", 1.0]),
-    frozenset([(1, 2)]), Color.RED, Color.ALSO_RED, Color.BLUE, Access.READ, Access.READ | Access.WRITE, UUID(int=1), int, str,
+    frozenset([(1, 2)]), Color.RED, Color.ALSO_RED, Color.BLUE, Access.READ, Access.READ | Access.WRITE, UUID(int=1),
+    int, str,
 ]  # fmt: skip
 ATOMS = NUMBERS + TEXTS + TIMES + OTHERS
 
