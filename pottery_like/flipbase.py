@@ -36,16 +36,13 @@ _get = dict.__getitem__
 
 
 class _Touching:
-    """Makes every hit a use."""
+    """Notes every hit as a use; they are looked at when something is to be evicted."""
 
     __slots__ = ()
     _touch: Callable[[Any], None]
 
     def __getitem__(self, key: Any) -> Any:
-        try:
-            self._touch(key)
-        except KeyError:
-            return self.__missing__(key)  # type: ignore[attr-defined]
+        self._touch(key)
         return _get(self, key)  # type: ignore[arg-type]
 
 
@@ -85,6 +82,9 @@ def _variant(cls: type, config: FlipConfig) -> type:
 class FlipBase(dict[Any, Any]):
     """The machinery of a FlipCache, of which users see nothing."""
 
+    # An attribute that every hit of an LRU cache needs is found faster in a slot.
+    __slots__ = ("__dict__", "__weakref__", "_touch")
+
     _plain: type | None = None
     _config: FlipConfig
     _source: Any
@@ -100,7 +100,7 @@ class FlipBase(dict[Any, Any]):
         self._parts = parts
         self._tier = parts.tier
         if self._tier is not None:
-            self._touch = self._tier.order.move_to_end
+            self._touch = self._tier.used.append
         self._made_runner: Runner | None = None
         self._made_follower: Follower | None = None
         self._teller: Teller | None = None
