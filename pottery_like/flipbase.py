@@ -7,7 +7,7 @@ import threading
 import uuid
 import warnings
 import weakref
-from collections.abc import Callable
+from collections import deque
 from functools import cached_property, partial
 from typing import Any, TypeVar
 
@@ -32,18 +32,22 @@ Follower = Tracker | Channels | Trusting
 # has other keys too, strings are looked up more slowly.
 _NEVER_EMPTY = f"\0pottery_like:{uuid.uuid4()}"
 
-_get = dict.__getitem__
-
 
 class _Touching:
     """Notes every hit as a use; they are looked at when something is to be evicted."""
 
     __slots__ = ()
-    _touch: Callable[[Any], None]
+    _data: dict[Any, Any]
+    _used: deque[Any]
 
     def __getitem__(self, key: Any) -> Any:
-        self._touch(key)
-        return _get(self, key)  # type: ignore[arg-type]
+        # The interpreter has short cuts for exactly these two lines, the second one for nothing but a plain dict.
+        self._used.append(key)
+        try:
+            return self._data[key]
+        except KeyError:
+            pass
+        return self.__missing__(key)  # type: ignore[attr-defined]
 
 
 class _Looking:
@@ -82,8 +86,8 @@ def _variant(cls: type, config: FlipConfig) -> type:
 class FlipBase(dict[Any, Any]):
     """The machinery of a FlipCache, of which users see nothing."""
 
-    # An attribute that every hit of an LRU cache needs is found faster in a slot.
-    __slots__ = ("__dict__", "__weakref__", "_touch")
+    # What every hit of an LRU cache needs is found faster in slots.
+    __slots__ = ("__dict__", "__weakref__", "_data", "_used")
 
     _plain: type | None = None
     _config: FlipConfig
@@ -94,13 +98,16 @@ class FlipBase(dict[Any, Any]):
         self.__class__ = _variant(type(self), config)
         self._config = config
         self._source = source
-        parts = FlipParts(config, threading.RLock(), not servers.decodes(source), self)
+        data: dict[Any, Any] = self
+        if isinstance(self, _Touching):
+            data = self._data = {}
+        parts = FlipParts(config, threading.RLock(), not servers.decodes(source), data)
         dict.__setitem__(self, _NEVER_EMPTY, None)
         self._core, self._scan, self._tags, self._back = parts.core, parts.scan, parts.tags, parts.back
         self._parts = parts
         self._tier = parts.tier
         if self._tier is not None:
-            self._touch = self._tier.used.append
+            self._used = self._tier.used
         self._made_runner: Runner | None = None
         self._made_follower: Follower | None = None
         self._teller: Teller | None = None
