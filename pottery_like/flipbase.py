@@ -70,9 +70,9 @@ def _variant(cls: type, config: FlipConfig) -> type:
     """Return the class whose hits do what these settings ask for, and no more."""
     if not config.local_max:
         return cls
-    if config.coherence is None or config.count_hits or config.mapped or config.eviction == "lfu":
+    if config.coherence is None or config.count_hits or config.mapped:
         mixin: type = _Looking
-    elif config.eviction == "lru":
+    elif config.eviction in ("lru", "lfu"):
         mixin = _Touching
     else:
         return cls

@@ -347,10 +347,10 @@ class LocalTier:
 
     def _catch_up(self) -> None:
         """Put keys that were used meanwhile in their order."""
-        used, order = self.used, self.order
+        used, use = self.used, self.order.move_to_end if self._uses is None else self._uses.touch
         while used:
             try:
-                order.move_to_end(used.popleft())
+                use(used.popleft())
             except (KeyError, TypeError):  # missing, or no key at all
                 continue
 
