@@ -70,7 +70,7 @@ class Link:
         self._tiers = tiers
         self._patience = patience(client)
         self._max_stale = max_stale
-        self._listening, self._tracked = pair(client, *_kind(client, place), NEVER)
+        self._listening, self._tracked = pair(client, *kind_of(client, place), NEVER)
         self._question = Question(clustered)
         self._replies = Replies()
         self._listener = 0
@@ -290,6 +290,7 @@ async def _some(reader: asyncio.StreamReader) -> bytes:
     return data
 
 
-def _kind(client: Any, place: Place) -> tuple[Any, dict[str, Any]]:
+def kind_of(client: Any, place: Place) -> tuple[Any, dict[str, Any]]:
+    """Return the class of a client's connections to a place, and their arguments."""
     arguments = node_arguments(place) if isinstance(place, ClusterNode) else connection_arguments(client)
     return place.connection_class, arguments

@@ -190,6 +190,11 @@ def _given(kwargs: dict[str, Any], drop: set[str]) -> dict[str, Any]:
     return {name: value for name, value in kwargs.items() if name not in drop and type(value) is not object}
 
 
+def decodes(source: Any) -> bool:
+    """Return whether a client gives its users str; as do the library's own, which are made from URLs."""
+    return not isinstance(source, SYNC | AIO) or bool(connection_arguments(source).get("decode_responses"))
+
+
 def portable(source: Any) -> str | bytes:
     """Return what another process needs to reach the same server: a URL, or a client's arguments.
 
