@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Concatenate, Protocol, TypeVar, overload
 from typing_extensions import ParamSpec, Self
 
 from pottery_like._ops.flight import LEASE
-from pottery_like._ops.memo import TIMEOUT, OnError, Options, Policy, Statistics, refused
+from pottery_like._ops.memo import refused
+from pottery_like._ops.memo_options import TIMEOUT, OnError, Options, Policy, Statistics
 from pottery_like.aio.memo import AIOMemo
 from pottery_like.codecs import Codec
 from pottery_like.memo import Memo

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from pottery_like._core.arguments import UnfitError
 from pottery_like._core.op import Op
 from pottery_like._ops.flight import Compute, Flight, Found, Hit, Outcome, Raised, fetch
-from pottery_like._ops.memo import MemoEntry, MemoOps, Options
+from pottery_like._ops.memo import MemoEntry, MemoOps
+from pottery_like._ops.memo_options import Options
 from pottery_like.exceptions import DecodeError
 
 if TYPE_CHECKING:

@@ -10,8 +10,7 @@ import pytest
 from redis import Redis
 
 from pottery_like import redis_cache
-from tests.conformance.test_redis_cache import maker, plain
-from tests.support.cached import Counted
+from tests.support.cached import Counted, maker, plain
 from tests.support.proxy import proxied
 from tests.support.servers import FEW, SETUPS, standalone, wait_until
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from pottery_like import redis_cache
 from tests.conftest import Maker
 from tests.support.facade import Loop
+from tests.support.servers import Setup
 
 
 class _Awaited:
@@ -77,3 +78,22 @@ class Counted:
         before = begun()
         self(*args)
         return begun() - before
+
+
+def maker(setup: Setup) -> Iterator[Maker]:
+    """Make caches on one set-up."""
+    loop = Loop() if setup.world == "aio" else None
+    client = loop.call(setup.client) if loop else setup.client()
+    made = Maker(setup, client, loop)
+    yield made
+    made.close()
+
+
+def given_back(*args: Any, **kwargs: Any) -> Any:
+    """Return what it was given."""
+    return [list(args), [list(item) for item in kwargs.items()]]
+
+
+def plain(a: Any, b: Any = 2) -> Any:
+    """Return what it was given."""
+    return [a, b]
