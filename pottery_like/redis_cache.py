@@ -222,7 +222,9 @@ def redis_cache(
         reason = refused(function)
         if reason is not None:
             raise TypeError(reason)
-        kind: Any = AIOMemo if inspect.iscoroutinefunction(function) else Memo
+        # An object may be called by a coroutine function.
+        awaited = inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(type(function).__call__)
+        kind: Any = AIOMemo if awaited else Memo
         return kind(function, redis, key, codec, options).wrapper()
 
     return decorate

@@ -109,7 +109,8 @@ class Calls:
             return UNUSUAL
         value = self.hit(found.raw)
         if self.recent.wanted and value is not UNUSUAL:
-            self.recent.saw(entry.field, found)
+            with self._lock:
+                self.recent.saw(entry.field, found)
         return value
 
     def rest(self, entry: MemoEntry, found: Found | Exception | None = None) -> Flight[Any]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import inspect
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -290,5 +293,98 @@ def test_without_a_key(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
     one: Any = redis_cache(redis=redis)(lambda: 1)
     other: Any = redis_cache(redis=redis)(lambda: 2)
     assert (one(), other(), one()) == (1, 2, 1)
+    one.cache_clear()
+    other.cache_clear()
+
+
+def at_once(few: Maker, cached: list[Any], *args: Any) -> list[Any]:
+    """Call functions from many threads or tasks; return results and exceptions."""
+    if few.loop is not None:
+        return few.loop.call(
+            lambda: asyncio.gather(*(each.cached._cached(*args) for each in cached), return_exceptions=True)
+        )
+    with ThreadPoolExecutor(len(cached)) as pool:
+        calls = [pool.submit(each.cached, *args) for each in cached]
+        return [call.exception() or call.result() for call in calls]
+
+
+class Crowd:
+    """Counts who is in it."""
+
+    def __init__(self) -> None:
+        self.now = self.most = 0
+        self._lock = threading.Lock()
+
+    async def enter_later(self) -> None:
+        self._add(1)
+        await asyncio.sleep(0.3)
+        self._add(-1)
+
+    def enter(self) -> None:
+        self._add(1)
+        time.sleep(0.3)
+        self._add(-1)
+
+    def _add(self, change: int) -> None:
+        with self._lock:
+            self.now += change
+            self.most = max(self.most, self.now)
+
+
+def test_one_computes_for_all(few: Maker) -> None:
+    """Two caches of one key don't know of each other, as in two processes."""
+    key, crowd = few.new_key(), Crowd()
+    pair = [Counted(few, lambda n: n, key=key, pause=crowd) for _ in range(2)]
+    assert at_once(few, pair * 5, 7) == [7] * 10
+    assert sum(each.calls for each in pair) == crowd.most == 1
+
+
+@pytest.mark.parametrize("how", ["fails", "is not kept"])
+def test_who_waited_for_nothing_waits_no_more(few: Maker, how: str) -> None:
+    key, crowd = few.new_key(), Crowd()
+    options: dict[str, Any] = {"key": key, "pause": crowd, "cache_if": lambda value: False}
+    pair = [Counted(few, lambda n: 1 / 0 if how == "fails" else n, **options) for _ in range(2)]
+    found = at_once(few, pair * 4, 7)
+    assert all(isinstance(each, ZeroDivisionError) if how == "fails" else each == 7 for each in found)
+    assert sum(each.calls for each in pair) == 8
+    assert crowd.most >= 4, "they compute side by side"
+
+
+class Adder:
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+    def __call__(self, n: int) -> int:
+        return n + self.number
+
+    def method(self, n: int) -> int:
+        return n - self.number
+
+
+class AwaitedAdder(Adder):
+    async def __call__(self, n: int) -> int:  # type: ignore[override]
+        return n + self.number
+
+
+def test_other_callables(redis: Redis) -> None:
+    """Objects, bound methods and partial functions don't mix, either."""
+    decorate: Any = redis_cache(redis=redis, key="callables")
+    made = [
+        Adder(1),
+        Adder(2),
+        Adder(1).method,
+        Adder(2).method,
+        functools.partial(plain, 5),
+        functools.partial(plain, 6),
+    ]
+    assert [decorate(each)(7) for each in made] == [8, 9, 6, 5, [5, 7], [6, 7]]
+    assert redis.hlen("callables") == 6
+    assert decorate(functools.partial(plain, 5))(7) == [5, 7]
+    assert redis.hlen("callables") == 6
+    redis.delete("callables")
+    assert inspect.iscoroutinefunction(redis_cache(key="callables")(AwaitedAdder(1)))
+    one: Any = redis_cache(redis=redis)(Adder(1).method)
+    other: Any = redis_cache(redis=redis)(Adder(2).method)
+    assert (one(5), other(5)) == (4, 3)
     one.cache_clear()
     other.cache_clear()

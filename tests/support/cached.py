@@ -35,7 +35,7 @@ class Counted:
     :ivar cached: the function with its cache.
     """
 
-    def __init__(self, make: Maker, function: Callable[..., Any], **options: Any) -> None:
+    def __init__(self, make: Maker, function: Callable[..., Any], pause: Any = None, **options: Any) -> None:
         self.calls = 0
         options = {"redis": make.client, "key": options.get("key") or make.new_key(), **options}
         self.key: str = options["key"]
@@ -46,6 +46,8 @@ class Counted:
             @functools.wraps(function)
             def counted(*args: Any, **kwargs: Any) -> Any:
                 self.calls += 1
+                if pause is not None:
+                    pause.enter()
                 return function(*args, **kwargs)
 
             self.cached: Any = decorate(counted)
@@ -54,6 +56,8 @@ class Counted:
             @functools.wraps(function)
             async def counted_later(*args: Any, **kwargs: Any) -> Any:
                 self.calls += 1
+                if pause is not None:
+                    await pause.enter_later()
                 return function(*args, **kwargs)
 
             self.cached = _Awaited(make.loop, decorate(counted_later))
