@@ -262,14 +262,14 @@ class Outcome(Generic[T]):
 
     :ivar hit: the bytes; None when this caller has called the function.
     :ivar value: the function's result, where there are no bytes.
-    :ivar stored: whether that result is the entry now.
+    :ivar stored: the entry's bytes, if that result is the entry now.
     :ivar error: what the function raised.  There may be bytes all the same: an old value.
     :ivar failure: what storing the result ended in.
     """
 
     hit: Hit | None = None
     value: T | None = None
-    stored: bool = False
+    stored: bytes | None = None
     error: Exception | None = None
     failure: Exception | None = None
 
@@ -366,7 +366,7 @@ def compute(entry: Entry, lease: Lease, share: bool = True) -> Flight[Any]:
         yield from _give_up(entry, token, asked=not isinstance(failure, OutcomeUnknownError))
         return Outcome(value=made, failure=failure)
     yield Land(token, Hit(raw) if share and raw is not None else AGAIN)
-    return Outcome(value=made, stored=raw is not None)
+    return Outcome(value=made, stored=raw)
 
 
 def _give_up(entry: Entry, token: bytes, asked: bool = True) -> Generator[Step, Any, None]:
