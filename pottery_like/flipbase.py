@@ -7,7 +7,7 @@ import threading
 import uuid
 import warnings
 import weakref
-from collections.abc import Callable
+from collections import deque
 from functools import cached_property, partial
 from typing import Any, TypeVar
 
@@ -32,21 +32,22 @@ Follower = Tracker | Channels | Trusting
 # has other keys too, strings are looked up more slowly.
 _NEVER_EMPTY = f"\0pottery_like:{uuid.uuid4()}"
 
-_get = dict.__getitem__
-
 
 class _Touching:
-    """Makes every hit a use."""
+    """Notes every hit as a use; they are looked at when something is to be evicted."""
 
     __slots__ = ()
-    _touch: Callable[[Any], None]
+    _data: dict[Any, Any]
+    _used: deque[Any]
 
     def __getitem__(self, key: Any) -> Any:
+        # The interpreter has short cuts for exactly these two lines, the second one for nothing but a plain dict.
+        self._used.append(key)
         try:
-            self._touch(key)
+            return self._data[key]
         except KeyError:
-            return self.__missing__(key)  # type: ignore[attr-defined]
-        return _get(self, key)  # type: ignore[arg-type]
+            pass
+        return self.__missing__(key)  # type: ignore[attr-defined]
 
 
 class _Looking:
@@ -69,9 +70,9 @@ def _variant(cls: type, config: FlipConfig) -> type:
     """Return the class whose hits do what these settings ask for, and no more."""
     if not config.local_max:
         return cls
-    if config.coherence is None or config.count_hits or config.mapped or config.eviction == "lfu":
+    if config.coherence is None or config.count_hits or config.mapped:
         mixin: type = _Looking
-    elif config.eviction == "lru":
+    elif config.eviction in ("lru", "lfu"):
         mixin = _Touching
     else:
         return cls
@@ -85,6 +86,9 @@ def _variant(cls: type, config: FlipConfig) -> type:
 class FlipBase(dict[Any, Any]):
     """The machinery of a FlipCache, of which users see nothing."""
 
+    # What every hit of an LRU cache needs is found faster in slots.
+    __slots__ = ("__dict__", "__weakref__", "_data", "_used")
+
     _plain: type | None = None
     _config: FlipConfig
     _source: Any
@@ -94,13 +98,16 @@ class FlipBase(dict[Any, Any]):
         self.__class__ = _variant(type(self), config)
         self._config = config
         self._source = source
-        parts = FlipParts(config, threading.RLock(), not servers.decodes(source), self)
+        data: dict[Any, Any] = self
+        if isinstance(self, _Touching):
+            data = self._data = {}
+        parts = FlipParts(config, threading.RLock(), not servers.decodes(source), data)
         dict.__setitem__(self, _NEVER_EMPTY, None)
         self._core, self._scan, self._tags, self._back = parts.core, parts.scan, parts.tags, parts.back
         self._parts = parts
         self._tier = parts.tier
         if self._tier is not None:
-            self._touch = self._tier.order.move_to_end
+            self._used = self._tier.used
         self._made_runner: Runner | None = None
         self._made_follower: Follower | None = None
         self._teller: Teller | None = None
@@ -188,6 +195,9 @@ class FlipBase(dict[Any, Any]):
         return self._runner.step(step)
 
     def _drive(self, program: FlipProgram[T]) -> T:
+        if self._made_follower is None and self._tier is not None:
+            # What is announced before the listening begins would not be kept.
+            self._listen()
         try:
             step = next(program)
             while True:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
@@ -19,6 +19,8 @@ from pottery_like._core.evict import Deadlines, Frequencies
 
 SHORTEST = 0.05
 """What has fewer seconds left isn't kept: hits don't look at the clock, so entries leave a little before their time."""
+MOST_USES = 1 << 17
+"""So many uses of keys are noted at most, until they are looked at."""
 SPELLINGS = 8
 """Under so many equal spellings (``1``, ``"1"``) a key may be in the tier."""
 
@@ -62,6 +64,7 @@ class LocalTier:
     :param lock: guards it; re-entrant.
     :param data: a dict that is to hold the plain values too.
     :ivar default: what a missing key's value is.
+    :ivar used: keys that were used, for ``"lru"``.
     :ivar wake: is told when a sweep is due earlier than was said.
     :ivar heard: is given changed keys.
     :ivar told: is given what has happened to a key, and the key.
@@ -84,6 +87,8 @@ class LocalTier:
         self.wake: Callable[[float], None] | None = None
         self.heard: Callable[[Sequence[bytes]], None] | None = None
         self.told: Callable[[bytes, bytes], None] | None = None
+        # What was used when nobody held the lock; the oldest uses are lost if there are very many.
+        self.used: deque[Any] = deque(maxlen=min(MOST_USES, 1000 + 8 * maximum))
         self._uses = Frequencies() if eviction == "lfu" else None
         self._lru = eviction == "lru"
         self._entries: MutableMapping[bytes, Entry] = {}
@@ -340,7 +345,18 @@ class LocalTier:
         for key in entry.keys:
             self._put(key, self.default)
 
+    def _catch_up(self) -> None:
+        """Put keys that were used meanwhile in their order."""
+        used, use = self.used, self.order.move_to_end if self._uses is None else self._uses.touch
+        while used:
+            try:
+                use(used.popleft())
+            except (KeyError, TypeError):  # missing, or no key at all
+                continue
+
     def _evict(self) -> None:
+        if self.used and len(self.order) > self.maximum:
+            self._catch_up()
         for _ in range(len(self.order)):
             if len(self.order) <= self.maximum:
                 return
