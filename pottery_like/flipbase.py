@@ -195,6 +195,9 @@ class FlipBase(dict[Any, Any]):
         return self._runner.step(step)
 
     def _drive(self, program: FlipProgram[T]) -> T:
+        if self._made_follower is None and self._tier is not None:
+            # What is announced before the listening begins would not be kept.
+            self._listen()
         try:
             step = next(program)
             while True:

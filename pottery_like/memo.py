@@ -20,7 +20,8 @@ from pottery_like._io.tracking import Tracker, tracker
 from pottery_like._io.wire import AWAY
 from pottery_like._ops.calls import UNUSUAL, CacheInfo, Calls
 from pottery_like._ops.flight import Flight, Found, new_token
-from pottery_like._ops.memo import MemoEntry, MemoOps, Options, own_key
+from pottery_like._ops.memo import MemoEntry, MemoOps, own_key
+from pottery_like._ops.memo_options import Options
 from pottery_like._ops.near import Near
 from pottery_like.codecs import Codec
 

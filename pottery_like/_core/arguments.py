@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import weakref
 from collections.abc import Callable, Sequence
@@ -13,6 +14,7 @@ from fractions import Fraction
 from hashlib import sha256
 from json.encoder import encode_basestring_ascii
 from math import inf, isnan
+from pathlib import PurePosixPath
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -119,6 +121,7 @@ _SPELLINGS: tuple[tuple[Any, Callable[[Any], str]], ...] = (
     (datetime, _moment),
     (date, lambda value: f"d{value.isoformat()}"),
     (Decimal, _number),
+    (PurePosixPath, lambda value: f"P{_text(str(value))}"),
     (UUID, lambda value: f"U{value.hex}"),
     (timedelta, lambda value: f"D{value // timedelta(microseconds=1)}"),
     (time, _clock),
@@ -126,6 +129,12 @@ _SPELLINGS: tuple[tuple[Any, Callable[[Any], str]], ...] = (
     (complex, _number),
     (timezone, lambda value: f"Z{value.utcoffset(None) // timedelta(microseconds=1)}"),
 )
+
+
+def _compares_fields(kind: Any) -> bool:
+    """Whether this is a dataclass whose comparison is the one that ``dataclass`` writes."""
+    code = getattr(kind.__eq__, "__code__", None)
+    return dataclasses.is_dataclass(kind) and code is not None and code.co_filename == "<string>"
 
 
 def _equality(kind: Any) -> Any:
@@ -164,6 +173,9 @@ def spell(value: Any) -> str:
     if isinstance(value, type):
         return f"T{class_name(value)}"
     hash(value)
+    if _compares_fields(kind):
+        fields = (spell(getattr(value, each.name)) for each in dataclasses.fields(value) if each.compare)
+        return f"x{class_name(kind)}({','.join(fields)})"
     raise TypeError(
         f"{kind.__name__} can't be part of a cache's key: give the class a __redis_cache_key__ method that returns "
         "what identifies an object, or use ignore= or key_builder="

@@ -72,7 +72,7 @@ class Near:
 
     def _sooner(self, hit: Hit) -> float:
         # Here, too, somebody must come to renew it before it expires.
-        if not self._early or hit.ttl == math.inf:
+        if not self._early or hit.ttl == math.inf or hit.raw.startswith(b"|"):
             return 0.0
         took = int(hit.raw.split(b" ", 2)[1]) / 1000
         return -took * self._early * math.log(1.0 - random.random())

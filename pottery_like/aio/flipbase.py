@@ -132,7 +132,9 @@ class AIOFlipBase:
         return await self._runner.step(step)
 
     async def _drive(self, program: FlipProgram[T]) -> T:
-        assert self._runner is not None
+        if self._runner is not None and self._made_follower is None and self._tier is not None:
+            # What is announced before the listening begins would not be kept.
+            await self._follow()
         self._fresh()
         try:
             step = next(program)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import inspect
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -13,39 +16,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from redis import Redis
 
-from pottery_like import DataclassCodec, MsgpackCodec, PickleCodec, redis_cache
+from pottery_like import redis_cache
 from tests.conftest import Maker
-from tests.support.cached import Counted
-from tests.support.facade import Loop
-from tests.support.servers import FEW, SETUPS, Setup, wait_until
-
-
-def maker(setup: Setup) -> Iterator[Maker]:
-    loop = Loop() if setup.world == "aio" else None
-    client = loop.call(setup.client) if loop else setup.client()
-    made = Maker(setup, client, loop)
-    yield made
-    made.close()
-
-
-@pytest.fixture(params=[FEW[0], FEW[-1]], ids=str)
-def slow(request: pytest.FixtureRequest) -> Iterator[Maker]:
-    """Make caches on two set-ups, one with and one without expiry of a hash's fields: for tests that take time."""
-    yield from maker(request.param)
-
-
-@pytest.fixture(params=FEW, ids=str)
-def few(request: pytest.FixtureRequest) -> Iterator[Maker]:
-    """Make caches on some set-ups of the matrix."""
-    yield from maker(request.param)
-
-
-def given_back(*args: Any, **kwargs: Any) -> Any:
-    return [list(args), [list(item) for item in kwargs.items()]]
-
-
-def plain(a: Any, b: Any = 2) -> Any:
-    return [a, b]
+from tests.support.cached import Counted, given_back, plain
+from tests.support.servers import SETUPS
 
 
 def test_hits_and_misses(make: Maker) -> None:
@@ -290,194 +264,6 @@ def test_arguments_of_the_key(few: Maker) -> None:
     assert built({"page": 2}) == built.calls == 2
 
 
-def test_timeout_is_after_the_last_access(slow: Maker) -> None:
-    subject = Counted(slow, given_back)
-    subject(1)
-    assert 59 < slow.run(slow.client.ttl(subject.key)) <= 60
-    subject = Counted(slow, given_back, timeout=0.4)
-    subject(1)
-    for _ in range(3):
-        time.sleep(0.2)
-        subject(2)
-        subject(1)
-    assert subject.calls == 2
-    time.sleep(0.5)
-    subject(1)
-    assert subject.calls == 3
-    for forever in (None, 0):
-        subject = Counted(slow, given_back, timeout=forever)
-        subject(1)
-        assert slow.run(slow.client.ttl(subject.key)) == -1
-
-
-def test_ttl(slow: Maker) -> None:
-    fixed = Counted(slow, lambda n: n, ttl=0.3, timeout=None)
-    chosen = Counted(slow, lambda n: n, ttl=lambda n: {1: 0.3, 2: None, 3: 0, 4: 60}[n])
-    for _ in range(2):
-        assert [fixed(1), *map(chosen, (1, 2, 3, 4))] == [1, 1, 2, 3, 4]
-    assert (fixed.calls, chosen.calls) == (1, 5)
-    assert chosen.counts()[2] == 3
-    time.sleep(0.35)
-    # Nobody has asked for what has expired, and yet it is gone.
-    wait_until(lambda: chosen.counts()[2] == 2, "the server has removed what has expired", 3)
-    assert [fixed(1), *map(chosen, (1, 2, 4))] == [1, 1, 2, 4]
-    assert (fixed.calls, chosen.calls) == (2, 6)
-
-
-def test_ttl_and_maxsize(slow: Maker) -> None:
-    subject = Counted(slow, lambda n: n, ttl=lambda n: 0.2 if n == 1 else 60, maxsize=2)
-    subject(2)
-    subject(1)
-    time.sleep(0.25)
-    subject(3)
-    subject(2)
-    assert subject.calls == 3, "what has expired goes before what was used longest ago"
-    assert subject.counts()[2] == 2
-
-
-def test_cache_if(few: Maker) -> None:
-    subject = Counted(few, lambda n: n, cache_if=lambda n: n is not None)
-    for calls, argument in enumerate((None, None, 1, 1), 1):
-        subject(argument)
-        assert subject.calls == min(calls, 3)
-
-
-def test_tags_and_prefixes(few: Maker) -> None:
-    subject = Counted(
-        few, lambda user, page=0: [user, page], tags=lambda user, page=0: [f"user:{user}", "all"], prefixes=2
-    )
-    calls = [(1, 0), (1, 1), (2, 0), ("1", 0)]
-
-    def missing() -> list[tuple[Any, int]]:
-        found = []
-        for call in calls:
-            before = subject.calls
-            subject(*call)
-            if subject.calls > before:
-                found.append(call)
-        return found
-
-    assert missing() == calls
-    subject.cached.invalidate_tag("nobody")
-    subject.cached.invalidate_prefix(3)
-    assert missing() == []
-    subject.cached.invalidate_tag("user:2")
-    assert missing() == [(2, 0)]
-    subject.cached.invalidate_prefix(1)
-    assert missing() == [(1, 0), (1, 1)]
-    subject.cached.invalidate_prefix(1, 1)
-    assert missing() == [(1, 1)]
-    subject.cached.invalidate_tag("nobody", "all")
-    assert missing() == calls
-    subject.cached.invalidate_prefix()
-    assert missing() == calls
-    # Evicted, the marks take all entries with them: better none than one that was invalidated.
-    few.run(few.client.delete(marks(subject.key)))
-    assert missing() == calls
-    with pytest.raises(TypeError):
-        subject.cached.invalidate_prefix(1, 2, 3)
-    plain = Counted(few, given_back)
-    for call in (lambda: plain.cached.invalidate_tag("x"), lambda: plain.cached.invalidate_prefix(1)):
-        with pytest.raises(TypeError):
-            call()
-
-
-def marks(key: str) -> str:
-    return f"{{{key}}}:marks"
-
-
-def test_tags_do_not_pile_up(redis: Redis) -> None:
-    @redis_cache(redis=redis, key="pile", tags=lambda n: [str(n)])
-    def function(n: int) -> int:
-        return n
-
-    function(1)
-    redis.hset(marks("pile"), mapping={f"t{n}": 1 for n in range(10_001)})
-    function.invalidate_tag("1")
-    assert redis.hlen(marks("pile")) == 2
-    function(1)
-    function(1)
-    assert function.cache_info()[:2] == (1, 2)
-    function.cache_clear()
-    assert not list(redis.scan_iter("*pile*"))
-
-
-def test_early(slow: Maker) -> None:
-    # So early that each call comes before the end.
-    subject = Counted(slow, lambda: time.sleep(0.02), ttl=60, early=1e9)
-    for calls in (1, 2, 3):
-        subject()
-        assert subject.calls == calls
-    never = Counted(slow, lambda: None, ttl=60, early=1)
-    for _ in range(20):
-        never()
-    assert never.calls == 1
-
-
-def test_early_failing_serves_what_is_there(slow: Maker) -> None:
-    fail = []
-    subject = Counted(slow, lambda: (time.sleep(0.01), fail and 1 / 0, 5)[2], ttl=60, early=1e9)
-    subject()
-    fail.append(1)
-    assert subject() == 5
-    assert subject.calls == 2
-
-
-def test_stale_on_error(slow: Maker) -> None:
-    fail = []
-    options: dict[str, Any] = {"ttl": 0.1, "stale": 0.6, "stale_on_error": True}
-    subject = Counted(slow, lambda: [1 / len(fail)], **options)
-    with pytest.raises(ZeroDivisionError):
-        subject()
-    fail.append(1)
-    assert subject() == [1]
-    fail.clear()
-    time.sleep(0.15)
-    assert subject() == subject() == [1]
-    assert subject.calls == 4
-    time.sleep(0.7)
-    with pytest.raises(ZeroDivisionError):
-        subject()
-    strict = Counted(slow, lambda: 1 / len(fail), ttl=0.1, stale=10)
-    fail.append(1)
-    strict()
-    fail.clear()
-    time.sleep(0.15)
-    with pytest.raises(ZeroDivisionError):
-        strict()
-
-
-def test_statistics_of_all(few: Maker) -> None:
-    subject = Counted(few, given_back, statistics="server")
-    other = Counted(few, given_back, statistics="server", key=subject.key)
-    for each in (subject, other, subject):
-        each(1)
-    assert subject.counts() == other.counts() == (2, 1, 1)
-    assert subject.cached.__bypass__(1)
-    assert other.counts() == (2, 1, 1)
-
-
-def test_codecs(few: Maker) -> None:
-    for codec, value in (
-        (PickleCodec(b"0123456789abcdef"), {1, 2}),
-        (MsgpackCodec(), {1: b"|"}),
-        (DataclassCodec(Setup), SETUPS[0]),
-    ):
-        for options in ({}, {"ttl": 60}):
-            subject = Counted(few, lambda value=value: value, codec=codec, **options)
-            assert subject() == subject() == value
-            assert subject.calls == 1
-
-
-def test_what_can_not_be_read_is_computed_anew(few: Maker) -> None:
-    key = few.new_key()
-    Counted(few, given_back, key=key, codec=MsgpackCodec())(1)
-    subject = Counted(few, given_back, key=key)
-    assert subject(1) == subject(1) == [[1], []]
-    assert subject.calls == 1
-    assert subject.counts()[:2] == (1, 1)
-
-
 def test_attributes(redis: Redis) -> None:
     @redis_cache(redis=redis, key="attributes", maxsize=-5)
     def documented(a: int, b: int = 2) -> int:
@@ -507,5 +293,98 @@ def test_without_a_key(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
     one: Any = redis_cache(redis=redis)(lambda: 1)
     other: Any = redis_cache(redis=redis)(lambda: 2)
     assert (one(), other(), one()) == (1, 2, 1)
+    one.cache_clear()
+    other.cache_clear()
+
+
+def at_once(few: Maker, cached: list[Any], *args: Any) -> list[Any]:
+    """Call functions from many threads or tasks; return results and exceptions."""
+    if few.loop is not None:
+        return few.loop.call(
+            lambda: asyncio.gather(*(each.cached._cached(*args) for each in cached), return_exceptions=True)
+        )
+    with ThreadPoolExecutor(len(cached)) as pool:
+        calls = [pool.submit(each.cached, *args) for each in cached]
+        return [call.exception() or call.result() for call in calls]
+
+
+class Crowd:
+    """Counts who is in it."""
+
+    def __init__(self) -> None:
+        self.now = self.most = 0
+        self._lock = threading.Lock()
+
+    async def enter_later(self) -> None:
+        self._add(1)
+        await asyncio.sleep(0.3)
+        self._add(-1)
+
+    def enter(self) -> None:
+        self._add(1)
+        time.sleep(0.3)
+        self._add(-1)
+
+    def _add(self, change: int) -> None:
+        with self._lock:
+            self.now += change
+            self.most = max(self.most, self.now)
+
+
+def test_one_computes_for_all(few: Maker) -> None:
+    """Two caches of one key don't know of each other, as in two processes."""
+    key, crowd = few.new_key(), Crowd()
+    pair = [Counted(few, lambda n: n, key=key, pause=crowd) for _ in range(2)]
+    assert at_once(few, pair * 5, 7) == [7] * 10
+    assert sum(each.calls for each in pair) == crowd.most == 1
+
+
+@pytest.mark.parametrize("how", ["fails", "is not kept"])
+def test_who_waited_for_nothing_waits_no_more(few: Maker, how: str) -> None:
+    key, crowd = few.new_key(), Crowd()
+    options: dict[str, Any] = {"key": key, "pause": crowd, "cache_if": lambda value: False}
+    pair = [Counted(few, lambda n: 1 / 0 if how == "fails" else n, **options) for _ in range(2)]
+    found = at_once(few, pair * 4, 7)
+    assert all(isinstance(each, ZeroDivisionError) if how == "fails" else each == 7 for each in found)
+    assert sum(each.calls for each in pair) == 8
+    assert crowd.most >= 4, "they compute side by side"
+
+
+class Adder:
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+    def __call__(self, n: int) -> int:
+        return n + self.number
+
+    def method(self, n: int) -> int:
+        return n - self.number
+
+
+class AwaitedAdder(Adder):
+    async def __call__(self, n: int) -> int:  # type: ignore[override]
+        return n + self.number
+
+
+def test_other_callables(redis: Redis) -> None:
+    """Objects, bound methods and partial functions don't mix, either."""
+    decorate: Any = redis_cache(redis=redis, key="callables")
+    made = [
+        Adder(1),
+        Adder(2),
+        Adder(1).method,
+        Adder(2).method,
+        functools.partial(plain, 5),
+        functools.partial(plain, 6),
+    ]
+    assert [decorate(each)(7) for each in made] == [8, 9, 6, 5, [5, 7], [6, 7]]
+    assert redis.hlen("callables") == 6
+    assert decorate(functools.partial(plain, 5))(7) == [5, 7]
+    assert redis.hlen("callables") == 6
+    redis.delete("callables")
+    assert inspect.iscoroutinefunction(redis_cache(key="callables")(AwaitedAdder(1)))
+    one: Any = redis_cache(redis=redis)(Adder(1).method)
+    other: Any = redis_cache(redis=redis)(Adder(2).method)
+    assert (one(5), other(5)) == (4, 3)
     one.cache_clear()
     other.cache_clear()

@@ -124,7 +124,7 @@ def test_the_judge_sees_what_is_stale(port: int) -> None:
     ]
     assert stale(history) == [(0.5, history[3])]
     assert never_written(history) == [history[5]]
-    reports = race("history", 2, port, 0.5, {"coherence": None})
+    reports = race("history", 3, port, 1, {"coherence": None})
     assert max(since for since, _ in stale(chain(*reports))) > NEWS
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from pottery_like import redis_cache
 from tests.conftest import Maker
 from tests.support.facade import Loop
+from tests.support.servers import Setup
 
 
 class _Awaited:
@@ -34,7 +35,7 @@ class Counted:
     :ivar cached: the function with its cache.
     """
 
-    def __init__(self, make: Maker, function: Callable[..., Any], **options: Any) -> None:
+    def __init__(self, make: Maker, function: Callable[..., Any], pause: Any = None, **options: Any) -> None:
         self.calls = 0
         options = {"redis": make.client, "key": options.get("key") or make.new_key(), **options}
         self.key: str = options["key"]
@@ -45,6 +46,8 @@ class Counted:
             @functools.wraps(function)
             def counted(*args: Any, **kwargs: Any) -> Any:
                 self.calls += 1
+                if pause is not None:
+                    pause.enter()
                 return function(*args, **kwargs)
 
             self.cached: Any = decorate(counted)
@@ -53,6 +56,8 @@ class Counted:
             @functools.wraps(function)
             async def counted_later(*args: Any, **kwargs: Any) -> Any:
                 self.calls += 1
+                if pause is not None:
+                    await pause.enter_later()
                 return function(*args, **kwargs)
 
             self.cached = _Awaited(make.loop, decorate(counted_later))
@@ -77,3 +82,22 @@ class Counted:
         before = begun()
         self(*args)
         return begun() - before
+
+
+def maker(setup: Setup) -> Iterator[Maker]:
+    """Make caches on one set-up."""
+    loop = Loop() if setup.world == "aio" else None
+    client = loop.call(setup.client) if loop else setup.client()
+    made = Maker(setup, client, loop)
+    yield made
+    made.close()
+
+
+def given_back(*args: Any, **kwargs: Any) -> Any:
+    """Return what it was given."""
+    return [list(args), [list(item) for item in kwargs.items()]]
+
+
+def plain(a: Any, b: Any = 2) -> Any:
+    """Return what it was given."""
+    return [a, b]

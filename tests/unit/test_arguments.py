@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import enum
 import itertools
 import math
@@ -11,6 +12,7 @@ from collections.abc import Callable
 from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from fractions import Fraction
+from pathlib import PosixPath, PurePosixPath
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -39,6 +41,17 @@ class Name(str, enum.Enum):
 class Access(enum.Flag):
     READ = 1
     WRITE = 2
+
+
+@dataclasses.dataclass(frozen=True)
+class Place:
+    name: Any
+    note: Any = dataclasses.field(default=None, compare=False)
+
+
+@dataclasses.dataclass(frozen=True)
+class Home(Place):
+    pass
 
 
 Point = namedtuple("Point", "x y")
@@ -77,6 +90,7 @@ TIMES: list[Any] = [
 ]  # fmt: skip
 OTHERS: list[Any] = [
     None, (), (1,), (1.0,), ((1,),), (1, 2), Point(1, 2), frozenset(), frozenset([1, "a"]), frozenset(["a", 1.0]),
+    Place(1), Place(1.0, "note"), Place("1"), Home(1), PurePosixPath("a/b"), PurePosixPath("a//b/"), PosixPath("a/b"),
     frozenset([(1, 2)]), Color.RED, Color.ALSO_RED, Color.BLUE, Access.READ, Access.READ | Access.WRITE, UUID(int=1),
     int, str,
 ]  # fmt: skip
@@ -143,6 +157,17 @@ class Unhashable:
     __hash__ = None  # type: ignore[assignment]
 
 
+@dataclasses.dataclass(frozen=True)
+class Approximate:
+    value: float
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Approximate) and round(self.value) == round(other.value)
+
+    def __hash__(self) -> int:
+        return hash(round(self.value))
+
+
 @pytest.mark.parametrize("value", [[], {}, set(), bytearray(), (1, []), Unhashable(), Decimal("sNaN")])
 def test_unhashable_as_functools_says_it(value: Any) -> None:
     with pytest.raises(TypeError) as python:
@@ -152,7 +177,7 @@ def test_unhashable_as_functools_says_it(value: Any) -> None:
     assert str(ours.value) == str(python.value)
 
 
-@pytest.mark.parametrize("value", [object(), len, range(3), type("Local", (), {})()])
+@pytest.mark.parametrize("value", [object(), len, range(3), Approximate(1.1), type("Local", (), {})()])
 def test_what_has_no_text_names_the_ways_out(value: Any) -> None:
     with pytest.raises(TypeError, match="key_builder="):
         spell(value)
