@@ -19,7 +19,7 @@ from pottery_like._core.op import Batch, Op
 from pottery_like._io.aio import Runner
 from pottery_like._io.aio_connections import Place
 from pottery_like._io.aio_links import Link, peer_of
-from pottery_like._io.watching import Hearing, Messages, Refused, covers, patience, publication, refusal
+from pottery_like._io.watching import Hearing, Messages, Noted, Refused, covers, patience, publication, refusal
 
 T = TypeVar("T")
 
@@ -103,13 +103,13 @@ class Tracker:
 
     async def read(self, op: Op[T]) -> tuple[T, bool]:
         """Run an operation; also return whether its answer may be kept.  One round trip."""
-        note = _Noted(self._link(op), op)
+        note = Noted(self._link(op), op, peer_of)
         result = await self.runner.run(op, note)
         return result, note.kept
 
     async def batch(self, ops: Sequence[Op[Any]]) -> tuple[list[Any], list[bool]]:
         """Run operations together; also return for each whether its answer may be kept."""
-        noted = [_Noted(self._link(op), op) for op in ops]
+        noted = [Noted(self._link(op), op, peer_of) for op in ops]
         results = await self.runner.batch(Batch(tuple(ops)), lambda index, connection: noted[index](connection))
         return results, [note.kept for note in noted]
 
@@ -337,28 +337,6 @@ class Tracker:
         """Begin anew in a child process: the links are the parent's."""
         self._tiers.forked()
         self._reset()
-
-
-class _Noted:
-    """Whether one answer may be kept."""
-
-    def __init__(self, link: Link | None, op: Op[Any]) -> None:
-        self._link = link
-        self._op = op
-        self._sound = False
-
-    def __call__(self, connection: Any) -> None:
-        link = self._link
-        self._sound = (
-            link is not None
-            and connection is not None
-            and covers(link, self._op, time.monotonic())
-            and peer_of(connection) == link.peer
-        )
-
-    @property
-    def kept(self) -> bool:
-        return self._sound and self._link is not None and covers(self._link, self._op, time.monotonic())
 
 
 def _attend(reference: weakref.ref[Tracker]) -> None:

@@ -18,7 +18,7 @@ from pottery_like._core.op import Batch, Op
 from pottery_like._io.links import Link, peer_of
 from pottery_like._io.listener import the_listener
 from pottery_like._io.sync import Runner
-from pottery_like._io.watching import Hearing, Messages, Refused, covers, patience, publication, refusal
+from pottery_like._io.watching import Hearing, Messages, Noted, Refused, covers, patience, publication, refusal
 
 T = TypeVar("T")
 
@@ -96,13 +96,13 @@ class Tracker:
 
     def read(self, op: Op[T]) -> tuple[T, bool]:
         """Run an operation; also return whether its answer may be kept.  One round trip."""
-        note = _Noted(self._link(op), op)
+        note = Noted(self._link(op), op, peer_of)
         result = self.runner.run(op, note)
         return result, note.kept
 
     def batch(self, ops: Sequence[Op[Any]]) -> tuple[list[Any], list[bool]]:
         """Run operations together; also return for each whether its answer may be kept."""
-        noted = [_Noted(self._link(op), op) for op in ops]
+        noted = [Noted(self._link(op), op, peer_of) for op in ops]
         results = self.runner.batch(Batch(tuple(ops)), lambda index, connection: noted[index](connection))
         return results, [note.kept for note in noted]
 
@@ -319,28 +319,6 @@ class Tracker:
         """Begin anew in a child process: the links are the parent's."""
         self._tiers.forked()
         self._reset()
-
-
-class _Noted:
-    """Whether one answer may be kept."""
-
-    def __init__(self, link: Link | None, op: Op[Any]) -> None:
-        self._link = link
-        self._op = op
-        self._sound = False
-
-    def __call__(self, connection: Any) -> None:
-        link = self._link
-        self._sound = (
-            link is not None
-            and connection is not None
-            and covers(link, self._op, time.monotonic())
-            and peer_of(connection) == link.peer
-        )
-
-    @property
-    def kept(self) -> bool:
-        return self._sound and self._link is not None and covers(self._link, self._op, time.monotonic())
 
 
 _trackers: weakref.WeakValueDictionary[tuple[int, bool], Tracker] = weakref.WeakValueDictionary()
