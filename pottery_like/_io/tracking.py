@@ -167,7 +167,7 @@ class Tracker:
     def attend(self, now: float) -> float:
         """Do what is due; return when to come again."""
         if not len(self._tiers):
-            self._rest()
+            self.rest()
             return math.inf
         due = self._tiers.sweep(now)
         with self._lock:
@@ -176,13 +176,14 @@ class Tracker:
             due = min([due, *(when for name, when in self._attempts.items() if name not in self._trying)])
         if self._whereabouts is not None and self._links:
             if now >= self._check_at and not self._checking:
-                self._checking = True
-                threading.Thread(target=self._check, name="pottery_like connecting", daemon=True).start()
+                self._checking = _started(self._check)
             due = min(due, math.inf if self._checking else self._check_at)
         for name in ready:
             # Its greeting may take long: the links that live must be heard meanwhile.
-            work = threading.Thread(target=self._try, args=(name,), name="pottery_like connecting", daemon=True)
-            work.start()
+            if not _started(self._try, name):
+                with self._lock:
+                    self._trying.discard(name)
+                    self._attempts[name] = now + LONGEST
         return due
 
     def lost(self, link: Link) -> None:
@@ -201,9 +202,9 @@ class Tracker:
                 if self.runner.clustered:
                     self._attempts[LAYOUT] = now + backoff.pause()
         if link.closed:
-            self._rest()
+            self.rest()
 
-    def _rest(self) -> None:
+    def rest(self) -> None:
         """End the links, until there is something to do again."""
         with self._lock:
             self._active = False
@@ -235,7 +236,7 @@ class Tracker:
         if idle and pause is not None:
             # Nothing goes on by itself, in case nobody wants it any more: whoever reads next begins anew.
             self._rest_until = time.monotonic() + pause
-            self._rest()
+            self.rest()
         with self._lock:
             if not self._active:
                 self._attempts.clear()
@@ -319,6 +320,15 @@ class Tracker:
         """Begin anew in a child process: the links are the parent's."""
         self._tiers.forked()
         self._reset()
+
+
+def _started(work: Callable[..., None], *arguments: str) -> bool:
+    """Do something in a thread of its own; whether there can be one more."""
+    try:
+        threading.Thread(target=work, args=arguments, name="pottery_like connecting", daemon=True).start()
+    except RuntimeError:
+        return False
+    return True
 
 
 _trackers: weakref.WeakValueDictionary[tuple[int, bool], Tracker] = weakref.WeakValueDictionary()

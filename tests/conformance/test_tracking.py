@@ -238,6 +238,21 @@ def test_a_server_that_refuses(world: str, rights: str) -> None:
         admin.delete(PREFIX)
 
 
+@pytest.mark.parametrize("world", ["sync", "aio"])
+def test_a_server_that_does_not_know_how(world: str) -> None:
+    # As a server before 6 would, or a proxy.
+    node = Node(programs()["redis"], ("--rename-command", "CLIENT", "")).start()
+    package: Any = redispy if world == "sync" else redis.asyncio
+    try:
+        with cache(world, lambda: package.Redis(port=node.port), PREFIX) as mine:
+            assert "unknown command" in mine.tracker.reason
+            assert mine.write(PREFIX, b"1") is False
+            assert (mine.read(PREFIX), mine.copies.values, mine.usable(PREFIX)) == (b"1", {}, False)
+            assert not listening(), "nothing goes on in vain"
+    finally:
+        node.stop()
+
+
 def listening() -> list[threading.Thread]:
     return [thread for thread in threading.enumerate() if thread.name.startswith("pottery_like")]
 

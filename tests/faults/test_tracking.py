@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 import signal
 import socket
 import subprocess
@@ -170,6 +171,35 @@ def test_a_reply_lost_on_the_tracked_connection(node: Node, other: redispy.Redis
         mine.fill(KEY)
 
 
+STORM = """
+for number = 1, 2000 do
+    redis.call('INCR', KEYS[1] .. number)
+end"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="no figure for the memory")
+@WORLDS
+def test_a_storm_of_changes(node: Node, other: redispy.Redis, world: str) -> None:
+    """The names of 100,000 keys go by; memory doesn't grow, and the copies are as good as before."""
+
+    def resident() -> int:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+
+    with cache(world, connecting(world, port=node.port), PREFIX, max_stale=5) as mine:
+        mine.fill(KEY)
+        before = resident()
+        for _ in range(50):
+            other.eval(STORM, 1, PREFIX)
+        other.set(KEY, 1)
+        mine.gone(KEY, 5)
+        stats = mine.tracker.stats
+        wait_until(lambda: stats.invalidations > 100_000 or stats.reconnects, "all of it has been heard")
+        assert resident() - before < 20_000_000
+        mine.fill(KEY)
+        other.set(KEY, 2)
+        mine.gone(KEY)
+
+
 def test_a_busy_tracked_connection_is_passed_by(node: Node, other: redispy.Redis) -> None:
     with cache("sync", connecting("sync", port=node.port), PREFIX, max_stale=2) as mine:
         mine.fill(KEY)
@@ -273,6 +303,33 @@ def nodes(world: str) -> Iterator[list[Node]]:
 
 CLUSTERS = pytest.mark.parametrize("world", ["sync", "aio"] if len(programs()) > 1 else ["sync"], scope="module")
 """A cluster of each program, each in one world."""
+
+
+@WORLDS
+def test_tls(world: str, tmp_path: Path) -> None:
+    openssl = shutil.which("openssl")
+    if openssl is None:
+        pytest.skip("no certificate to be had")
+    key, certificate, port = str(tmp_path / "key"), str(tmp_path / "certificate"), free_port()
+    made = [openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=localhost"]
+    subprocess.run([*made, "-keyout", key, "-out", certificate], check=True, capture_output=True)
+    given = {"port": port, "cert-file": certificate, "key-file": key, "ca-cert-file": certificate, "auth-clients": "no"}
+    options = [word for name, value in given.items() for word in (f"--tls-{name}", str(value))]
+    try:
+        node = Node(programs()["redis"], tuple(options)).start()
+    except AssertionError:
+        pytest.skip("this server can't speak TLS")
+    make = connecting(world, port=port, ssl=True, ssl_cert_reqs="none")
+    with redispy.Redis(port=node.port) as other, cache(world, make, PREFIX, max_stale=5) as mine:
+        mine.fill(KEY)
+        # More than fits into one record.
+        other.eval(STORM, 1, PREFIX)
+        other.set(KEY, 1)
+        mine.gone(KEY)
+        wait_until(lambda: mine.write(KEY, b"2"), "a write is kept")
+        wait_until(lambda: mine.tracker.stats.invalidations >= 2001, "all of it has been heard")
+        assert mine.tracker.stats.reconnects == 0
+    node.stop()
 
 
 def clustered(world: str, nodes: list[Node]) -> Any:
