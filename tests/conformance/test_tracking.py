@@ -239,6 +239,30 @@ def test_a_server_that_refuses(world: str, rights: str) -> None:
 
 
 @pytest.mark.parametrize("world", ["sync", "aio"])
+@pytest.mark.parametrize("more", ["+client|setname +client|list +role", ""])
+def test_the_rights_it_takes(world: str, more: str) -> None:
+    node = servers.standalone("redis")
+    user = f"r{abs(hash((world, more)))}"
+    rights = (
+        f"~* resetchannels &__redis__:invalidate -@all +get +set +client|id +client|tracking +subscribe +ping {more}"
+    )
+    package: Any = redispy if world == "sync" else redis.asyncio
+    with redispy.Redis(port=node.port) as admin:
+        admin.execute_command("ACL", "SETUSER", user, "reset", "on", ">secret", *rights.split())
+        make = lambda: package.Redis(port=node.port, username=user, password="secret")  # noqa: E731
+        with cache(world, make, PREFIX, max_stale=0.4) as mine:
+            mine.fill(PREFIX)
+            admin.set(PREFIX, 1)
+            mine.gone(PREFIX)
+            # Past the first heartbeats, too.
+            time.sleep(0.3)
+            mine.fill(PREFIX)
+            assert (mine.tracker.reason, mine.tracker.stats.reconnects) == ("", 0)
+        admin.execute_command("ACL", "DELUSER", user)
+        admin.delete(PREFIX)
+
+
+@pytest.mark.parametrize("world", ["sync", "aio"])
 def test_a_server_that_does_not_know_how(world: str) -> None:
     # As a server before 6 would, or a proxy.
     node = Node(programs()["redis"], ("--rename-command", "CLIENT", "")).start()
