@@ -59,7 +59,7 @@ class Tracker:
         self._attempts: dict[str, float] = {}
         self._trying: dict[str, asyncio.Task[None]] = {}
         self._backoffs: dict[str, Backoff] = {}
-        self._known: set[str] = set()
+        self._relearn = False
         self._met: set[str] = set()
         # Only a Sentinel's pool has somebody to ask who the master is.
         pool = getattr(self.runner.client, "connection_pool", None)
@@ -227,6 +227,7 @@ class Tracker:
         self._attempts[name] = now + backoff.pause()
         if self.runner.clustered:
             self._attempts[LAYOUT] = now + backoff.pause()
+            self._relearn = True
         self._wake()
 
     def rest(self) -> None:
@@ -256,6 +257,7 @@ class Tracker:
                 pause = REFUSED
             else:
                 pause = self._backoffs.setdefault(name, Backoff()).pause()
+                self._relearn = True
         finally:
             self._trying.pop(name, None)
         if pause is not None and not self._links and not self._trying:
@@ -289,7 +291,8 @@ class Tracker:
         """Learn the cluster's masters."""
         client: Any = self.runner.client
         await client.initialize()
-        if self._known:
+        if self._relearn:
+            self._relearn = False
             await client.nodes_manager.initialize()
         names = {node.name for node in client.get_primaries()}
         self._attempts.pop(LAYOUT, None)
@@ -298,7 +301,6 @@ class Tracker:
         for name in self._attempts.keys() - names:
             del self._attempts[name]
         gone = [self._links.pop(name) for name in self._links.keys() - names]
-        self._known |= names
         for link in gone:
             link.die()
 

@@ -51,7 +51,7 @@ class Tracker:
         self._attempts: dict[str, float] = {}
         self._trying: set[str] = set()
         self._backoffs: dict[str, Backoff] = {}
-        self._known: set[str] = set()
+        self._relearn = False
         self._met: set[str] = set()
         # Only a Sentinel's pool has somebody to ask who the master is.
         pool = getattr(self.runner.client, "connection_pool", None)
@@ -201,6 +201,7 @@ class Tracker:
                 self._attempts[name] = now + backoff.pause()
                 if self.runner.clustered:
                     self._attempts[LAYOUT] = now + backoff.pause()
+                    self._relearn = True
         if link.closed:
             self.rest()
 
@@ -230,6 +231,7 @@ class Tracker:
                 pause = REFUSED
             else:
                 pause = self._backoffs.setdefault(name, Backoff()).pause()
+                self._relearn = True
         with self._lock:
             self._trying.discard(name)
             idle = pause is not None and not self._links and not self._trying
@@ -266,7 +268,8 @@ class Tracker:
     def _learn(self) -> None:
         """Learn the cluster's masters."""
         client: Any = self.runner.client
-        if self._known:
+        if self._relearn:
+            self._relearn = False
             client.nodes_manager.initialize()
         names = {node.name for node in client.get_primaries()}
         with self._lock:
@@ -276,7 +279,6 @@ class Tracker:
             for name in self._attempts.keys() - names:
                 del self._attempts[name]
             gone = [self._links.pop(name) for name in self._links.keys() - names]
-        self._known |= names
         for link in gone:
             link.die()
 
