@@ -176,7 +176,9 @@ class Tracker:
             due = min([due, *(when for name, when in self._attempts.items() if name not in self._trying)])
         if self._whereabouts is not None and self._links:
             if now >= self._check_at and not self._checking:
-                self._checking = _started(self._check)
+                self._checking = True
+                if not _started(self._check):
+                    self._checking, self._check_at = False, now + LONGEST
             due = min(due, math.inf if self._checking else self._check_at)
         for name in ready:
             # Its greeting may take long: the links that live must be heard meanwhile.

@@ -279,7 +279,7 @@ def test_sentinel_fails_over(tmp_path: Path) -> None:
                 one.fill(KEY)
                 two.fill(KEY)
             wait_until(lambda: asked("FAILOVER", "master"), "the failover begins")
-            wait_until(lambda: asked("GET-MASTER-ADDR-BY-NAME", "master")[1] == str(replica.port).encode(), "it ends")
+            wait_until(lambda: sentinels.discover_master("master")[1] == replica.port, "it ends")
             one.gone(KEY, MAX_STALE + SLACK)
             two.gone(KEY, MAX_STALE + SLACK)
             with redispy.Redis(port=replica.port) as promoted:
