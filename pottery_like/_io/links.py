@@ -88,9 +88,11 @@ class Link:
 
     def open(self, prefixes: tuple[bytes, ...]) -> None:
         """Connect, have the server track, and hear the first answers.  Raises what went wrong."""
+        self._adopt()
         try:
             self._open(prefixes)
         except BaseException:
+            self._leave()
             self._listening.disconnect()
             self._tracked.disconnect()
             raise
@@ -118,7 +120,6 @@ class Link:
         self.listening_socket.setblocking(False)
         self._receive = receiver(self.listening_socket)
         self.prefixes = prefixes
-        self._adopt()
 
     def _answers_to(self, connection: Any, commands: list[Words]) -> list[Any]:
         sock = connection._sock
