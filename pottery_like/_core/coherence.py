@@ -31,9 +31,11 @@ from __future__ import annotations
 
 import math
 import random
+import sys
 import weakref
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any, Final, Protocol
 
 BEATS: Final = 4
@@ -199,13 +201,24 @@ class Tiers:
         """Tell the tiers about changed keys."""
         self.stats.invalidations += len(keys)
         for tier in self:
-            tier.invalidate(keys)
+            try:
+                tier.invalidate(keys)
+            except Exception as error:
+                self._failed(tier, error)
 
     def drop(self) -> None:
         """Have all tiers forget everything."""
         self.stats.drops += 1
         for tier in self:
             tier.drop()
+
+    @staticmethod
+    def _failed(tier: Tier, error: Exception) -> None:
+        # It must not go on with what it should have forgotten; and the other tiers must go on.
+        tier.drop()
+        told = SimpleNamespace(exc_type=type(error), exc_value=error, exc_traceback=error.__traceback__, object=tier)
+        told.err_msg = "A cache could not forget what has changed"
+        sys.unraisablehook(told)
 
     def forked(self) -> None:
         """Have all tiers forget everything, in a forked child."""
@@ -224,7 +237,11 @@ class Tiers:
                     continue
                 # Set before: an earlier wish that comes meanwhile must not be lost.
                 self._due[number] = math.inf
-                later = tier.sweep(now + EARLY)
+                try:
+                    later = tier.sweep(now + EARLY)
+                except Exception as error:
+                    self._failed(tier, error)
+                    continue
                 self._due[number] = min(self._due.get(number, math.inf), later)
         return min(list(self._due.values()), default=math.inf) - EARLY
 

@@ -2,11 +2,11 @@
 
 A server that tracks keys may name a million of them in one message.  So a message isn't gathered first: its keys are
 handed on in portions, as soon as they are there, and memory holds no more than one portion and one unfinished word.
+Keys of consecutive messages are handed on together.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any, Final
 
 INVALIDATE: Final = b"__redis__:invalidate"
@@ -43,12 +43,15 @@ class Replies:
         self._buffer = b""
         self._keys_left = 0
 
-    def feed(self, data: bytes) -> Iterator[Any]:
-        """Take bytes, and yield what is complete by them: :class:`Keys`, :class:`Flush`, or any other reply."""
+    def feed(self, data: bytes) -> list[Any]:
+        """Take bytes, and return what is complete by them: :class:`Keys`, :class:`Flush`, or any other reply."""
         buffer = self._buffer + data if self._buffer else data
-        position, keys = 0, Keys()
+        position, found = 0, list[Any]()
+        keys = Keys()
         while position < len(buffer):
             if self._keys_left:
+                if not keys:
+                    found.append(keys)
                 position = self._read_keys(buffer, position, keys)
                 if self._keys_left:
                     break
@@ -60,10 +63,8 @@ class Replies:
                 position = end + 2
                 # A null instead of keys: all of them.
                 if buffer[start] == _MINUS:
-                    if keys:
-                        yield keys
-                        keys = Keys()
-                    yield Flush()
+                    found.append(Flush())
+                    keys = Keys()
                 else:
                     self._keys_left = int(buffer[start:end])
             else:
@@ -71,13 +72,10 @@ class Replies:
                 if reply is _MORE:
                     break
                 position = after
-                if keys:
-                    yield keys
-                    keys = Keys()
-                yield _told(reply)
+                found.append(_told(reply))
+                keys = Keys()
         self._buffer = buffer[position:]
-        if keys:
-            yield keys
+        return found
 
     def _read_keys(self, buffer: bytes, position: int, keys: Keys) -> int:
         """Append the keys that begin at a position; return where the complete ones end."""

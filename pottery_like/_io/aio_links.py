@@ -7,7 +7,6 @@ import contextlib
 import math
 import time
 import weakref
-from collections.abc import Callable
 from typing import Any
 
 from redis.asyncio.cluster import ClusterNode
@@ -19,16 +18,7 @@ from pottery_like._core.coherence import Pulse, Tiers, additions, minimal
 from pottery_like._core.replies import Flush, Keys, Refusal, Replies
 from pottery_like._io.aio_connections import Place, closed
 from pottery_like._io.servers import connection_arguments, node_arguments
-from pottery_like._io.watching import (
-    SUBSCRIBE,
-    UNTRACKED,
-    Question,
-    Words,
-    accepted,
-    pair,
-    patience,
-    tracking,
-)
+from pottery_like._io.watching import UNTRACKED, Hearing, Question, Words, accepted, greeting, pair, patience
 
 PORTION = 1 << 18
 """Bytes to read at once."""
@@ -56,7 +46,7 @@ class Link:
 
     :param place: where the client's connections to this server come from.
     :param tiers: who hears of changes.
-    :param lost: called when the link is dead.
+    :param hearing: how the server tells of them.
     :ivar prefixes: what the server tells us about; empty while it isn't certain.
     """
 
@@ -67,6 +57,7 @@ class Link:
         place: Place,
         tiers: Tiers,
         *,
+        hearing: Hearing,
         max_stale: float,
         clustered: bool,
     ) -> None:
@@ -75,6 +66,7 @@ class Link:
         self.dead = False
         self.closed = False
         self._place = place
+        self._hearing = hearing
         self._tiers = tiers
         self._patience = patience(client)
         self._max_stale = max_stale
@@ -86,66 +78,54 @@ class Link:
         self._talking = False
         self._lent = False
         self._wanted = False
-        self._hearing: asyncio.Future[None] | None = None
+        self._hearing_task: asyncio.Future[None] | None = None
         self._asking: asyncio.Future[None] | None = None
 
     async def open(self, prefixes: tuple[bytes, ...]) -> None:
         """Connect, have the server track, and hear the first answers.  Raises what went wrong."""
+        self._adopt()
         try:
             await asyncio.wait_for(self._open(prefixes), self._patience)
         except BaseException:
+            self._leave()
             _close(self._listening)
             _close(self._tracked)
             raise
 
     async def _open(self, prefixes: tuple[bytes, ...]) -> None:
-        listening, tracked = self._listening, self._tracked
-        await listening.connect()
-        self._listener = await self._said(listening, ("CLIENT", "ID"))
-        # From here on its bytes are read without redis-py, whose buffer is empty.
-        self._reader: asyncio.StreamReader = listening._reader
-        await listening.send_command(*SUBSCRIBE)
-        await self._expect(lambda reply: reply[0] == b"subscribe")
-        await tracked.connect()
-        self.peer = peer_of(tracked)
-        if peer_of(listening) != self.peer:
+        connections = self._listening, self._tracked
+        for connection in connections:
+            await connection.connect()
+        # From here on bytes are read without redis-py, whose buffer is empty.
+        self._reader: asyncio.StreamReader = self._listening._reader
+        self.peer = peer_of(self._tracked)
+        if peer_of(self._listening) != self.peer:
             raise ConnectionError("the two connections lead to different servers")
-        await self._said(tracked, tracking(self._listener, prefixes))
-        sent = time.monotonic()
-        await listening.send_command("PING", "0")
-        await self._expect(lambda reply: reply[0] == b"pong")
-        if not self._question.understood(await self._answers()):
-            raise ConnectionError("the server is no master, or its cluster is down")
-        self.pulse = Pulse(self._max_stale, sent)
-        self.born = sent
+        steps = greeting(self._hearing, prefixes, self._question)
+        try:
+            which, commands = next(steps)
+            while True:
+                which, commands = steps.send(await self._answers(connections[which], commands))
+        except StopIteration as stop:
+            self._listener, self.born = stop.value
+        self.pulse = Pulse(self._max_stale, self.born)
         self.prefixes = prefixes
-        self._adopt()
 
     def start(self) -> None:
         """Begin to listen."""
-        self._hearing = asyncio.ensure_future(self._hear())
+        self._hearing_task = asyncio.ensure_future(self._hear())
         self._timer = asyncio.get_running_loop().call_soon(self._beat)
 
-    async def _said(self, connection: Any, words: Words) -> Any:
-        await connection.send_command(*words)
-        replies = Replies()
-        while True:
-            for reply in replies.feed(await _some(connection._reader)):
-                return accepted(reply)
-
-    async def _answers(self) -> list[Any]:
-        words, replies, got = self._question.words, Replies(), list[Any]()
-        self._tracked._writer.writelines(self._tracked.pack_commands(words))
-        while len(got) < len(words):
-            got += replies.feed(await _some(self._tracked._reader))
+    async def _answers(self, connection: Any, commands: list[Words]) -> list[Any]:
+        connection._writer.writelines(connection.pack_commands(commands))
+        replies = self._replies if connection is self._listening else Replies()
+        got: list[Any] = []
+        while len(got) < len(commands):
+            # What else comes was changed before anybody could have a copy.
+            got += (
+                each for each in replies.feed(await _some(connection._reader)) if not isinstance(each, Keys | Flush)
+            )
         return got
-
-    async def _expect(self, wanted: Callable[[Any], bool]) -> None:
-        # What else comes was changed before anybody could have a copy.
-        while True:
-            for reply in self._replies.feed(await _some(self._reader)):
-                if isinstance(accepted(reply), list) and not isinstance(reply, Keys) and wanted(reply):
-                    return
 
     def _held(self) -> Any:
         place: Any = self._place
@@ -158,6 +138,13 @@ class Link:
             held.add(self._listening)
         elif isinstance(held, list):
             held.append(self._listening)
+
+    def _leave(self) -> None:
+        held = self._held()
+        if isinstance(held, set):
+            held.discard(self._listening)
+        elif isinstance(held, list) and self._listening in held:
+            held.remove(self._listening)
 
     @property
     def address(self) -> Any:
@@ -179,7 +166,9 @@ class Link:
                         self._asked = 0.0
                         self._timer.cancel()
                         self._beat()
-        except Exception:  # the connection's end, no server's words, or a tier that failed
+                    else:
+                        self._tiers.invalidate(self._hearing.keys(reply))
+        except Exception:  # the connection's end, or no server's words
             return
         finally:
             self.die()
@@ -208,7 +197,7 @@ class Link:
     async def _ask_tracked(self, now: float) -> None:
         self._talking = True
         try:
-            understood = self._question.understood(await self._answers())
+            understood = self._question.understood(await self._answers(self._tracked, self._question.words))
         except Exception:  # the connection's end, or no server's words
             understood = False
         finally:
@@ -237,15 +226,11 @@ class Link:
     def close(self) -> None:
         """Close the connections, the tracked one as soon as nobody talks on it."""
         self.dead = True
-        held = self._held()
-        if isinstance(held, set):
-            held.discard(self._listening)
-        elif isinstance(held, list) and self._listening in held:
-            held.remove(self._listening)
+        self._leave()
         _close(self._listening)
         if not self._lent:
             _close(self._tracked)
-        for task in (self._hearing, self._asking):
+        for task in (self._hearing_task, self._asking):
             if task is not None:
                 with contextlib.suppress(RuntimeError):
                     task.cancel()
@@ -278,22 +263,25 @@ class Link:
         """Have the server tell about more keys.  Raises what went wrong; the link is dead then."""
         while self._talking and not self.dead:
             await asyncio.sleep(FAST)
-        registered = self.prefixes
-        wanted = minimal((*registered, *wanted))
-        if wanted == registered or self.dead:
+        wanted = minimal((*self.prefixes, *wanted))
+        if wanted == self.prefixes or self.dead:
             return
-        more = additions(registered, wanted)
-        self._talking, self.prefixes = True, ()
+        self._talking = True
         try:
-            if more is None:
-                await asyncio.wait_for(self._said(self._tracked, UNTRACKED), self._patience)
-            words = tracking(self._listener, wanted if more is None else more)
-            await asyncio.wait_for(self._said(self._tracked, words), self._patience)
+            more, self.prefixes = additions(self.prefixes, wanted), ()
+            words = self._hearing.registration(self._listener, wanted if more is None else more)
+            if words is None:
+                # Another link will subscribe to all.
+                self.die()
+                return
+            commands = [words] if more is not None else [UNTRACKED, words]
+            for reply in await asyncio.wait_for(self._answers(self._tracked, commands), self._patience):
+                accepted(reply)
         except BaseException:
-            self._talking = False
             self.die()
             raise
-        self._talking = False
+        finally:
+            self._talking = False
         # Meanwhile nothing was kept, and something may have been missed.
         self._tiers.drop()
         self.prefixes = wanted

@@ -19,7 +19,7 @@ from pottery_like._core.op import Batch, Op
 from pottery_like._io.aio import Runner
 from pottery_like._io.aio_connections import Place
 from pottery_like._io.aio_links import Link, peer_of
-from pottery_like._io.watching import Refused, covers, patience, refusal
+from pottery_like._io.watching import Hearing, Messages, Noted, Refused, covers, patience, publication, refusal
 
 T = TypeVar("T")
 
@@ -40,11 +40,13 @@ class Tracker:
     :ivar max_stale: seconds that a copy may be out of date when a connection has died silently.
     """
 
-    def __init__(self, runner: Runner, max_stale: float) -> None:
+    def __init__(self, runner: Runner, max_stale: float, messages: bool = False) -> None:
         self.runner = runner
         self.max_stale = max_stale
         self.reason = ""
         self._tiers = Tiers()
+        self._hearing = Messages() if messages else Hearing()
+        self._messages = messages
         self._reset()
 
     def _reset(self) -> None:
@@ -57,7 +59,8 @@ class Tracker:
         self._attempts: dict[str, float] = {}
         self._trying: dict[str, asyncio.Task[None]] = {}
         self._backoffs: dict[str, Backoff] = {}
-        self._known: set[str] = set()
+        self._relearn = False
+        self._met: set[str] = set()
         # Only a Sentinel's pool has somebody to ask who the master is.
         pool = getattr(self.runner.client, "connection_pool", None)
         self._whereabouts: Callable[[], Any] | None = getattr(pool, "get_master_address", None)
@@ -100,13 +103,13 @@ class Tracker:
 
     async def read(self, op: Op[T]) -> tuple[T, bool]:
         """Run an operation; also return whether its answer may be kept.  One round trip."""
-        note = _Noted(self._link(op), op)
+        note = Noted(self._link(op), op, peer_of)
         result = await self.runner.run(op, note)
         return result, note.kept
 
     async def batch(self, ops: Sequence[Op[Any]]) -> tuple[list[Any], list[bool]]:
         """Run operations together; also return for each whether its answer may be kept."""
-        noted = [_Noted(self._link(op), op) for op in ops]
+        noted = [Noted(self._link(op), op, peer_of) for op in ops]
         results = await self.runner.batch(Batch(tuple(ops)), lambda index, connection: noted[index](connection))
         return results, [note.kept for note in noted]
 
@@ -116,6 +119,9 @@ class Tracker:
         Nobody tells of a write that may be kept.  So a tier whose placeholder is gone by then, to another fill or
         another write of its own, forgets the key: placeholder and copy, whoever's they are.
         """
+        if self._messages:
+            published = publication(op, self._tiers.prefixes)
+            return (await self.runner.batch(Batch((op, *published), atomic=True)))[0], False
         link = self._link(op)
         connection = link.talk() if link is not None and covers(link, op, time.monotonic()) else None
         if link is None or connection is None:
@@ -156,7 +162,8 @@ class Tracker:
             self._timer.cancel()
         if self._active and self._loop is not None:
             # An idle tracker may be collected.
-            self._timer = self._loop.call_later(seconds, _attend, weakref.ref(self))
+            reference: weakref.ref[Tracker] = weakref.ref(self)
+            self._timer = self._loop.call_later(seconds, _attend, reference)
 
     def _link(self, op: Op[Any]) -> Link | None:
         if not self._active or self._loop is not asyncio.get_running_loop():
@@ -220,6 +227,7 @@ class Tracker:
         self._attempts[name] = now + backoff.pause()
         if self.runner.clustered:
             self._attempts[LAYOUT] = now + backoff.pause()
+            self._relearn = True
         self._wake()
 
     def rest(self) -> None:
@@ -249,6 +257,7 @@ class Tracker:
                 pause = REFUSED
             else:
                 pause = self._backoffs.setdefault(name, Backoff()).pause()
+                self._relearn = True
         finally:
             self._trying.pop(name, None)
         if pause is not None and not self._links and not self._trying:
@@ -282,7 +291,8 @@ class Tracker:
         """Learn the cluster's masters."""
         client: Any = self.runner.client
         await client.initialize()
-        if self._known:
+        if self._relearn:
+            self._relearn = False
             await client.nodes_manager.initialize()
         names = {node.name for node in client.get_primaries()}
         self._attempts.pop(LAYOUT, None)
@@ -291,7 +301,6 @@ class Tracker:
         for name in self._attempts.keys() - names:
             del self._attempts[name]
         gone = [self._links.pop(name) for name in self._links.keys() - names]
-        self._known |= names
         for link in gone:
             link.die()
 
@@ -307,7 +316,7 @@ class Tracker:
     async def _connect(self, name: str) -> None:
         runner = self.runner
         place = self._place(name)
-        options: dict[str, Any] = {"max_stale": self.max_stale, "clustered": runner.clustered}
+        options: dict[str, Any] = {"hearing": self._hearing, "max_stale": self.max_stale, "clustered": runner.clustered}
         link = Link(self, runner.client, place, self._tiers, **options)
         await link.open(self._tiers.prefixes)
         if name not in self._attempts:
@@ -315,8 +324,8 @@ class Tracker:
             return
         del self._attempts[name]
         self._links[name] = link
-        self.stats.reconnects += name in self._known and not runner.clustered
-        self._known.add(name)
+        self.stats.reconnects += name in self._met
+        self._met.add(name)
         link.start()
         await self._extend(link)
 
@@ -330,28 +339,6 @@ class Tracker:
         """Begin anew in a child process: the links are the parent's."""
         self._tiers.forked()
         self._reset()
-
-
-class _Noted:
-    """Whether one answer may be kept."""
-
-    def __init__(self, link: Link | None, op: Op[Any]) -> None:
-        self._link = link
-        self._op = op
-        self._sound = False
-
-    def __call__(self, connection: Any) -> None:
-        link = self._link
-        self._sound = (
-            link is not None
-            and connection is not None
-            and covers(link, self._op, time.monotonic())
-            and peer_of(connection) == link.peer
-        )
-
-    @property
-    def kept(self) -> bool:
-        return self._sound and self._link is not None and not self._link.dead
 
 
 def _attend(reference: weakref.ref[Tracker]) -> None:
@@ -369,18 +356,21 @@ def _waker(reference: weakref.ref[Tracker]) -> Callable[[], None]:
     return wake
 
 
-_trackers: weakref.WeakValueDictionary[int, Tracker] = weakref.WeakValueDictionary()
+_trackers: weakref.WeakValueDictionary[tuple[int, bool], Tracker] = weakref.WeakValueDictionary()
 
 
-def tracker(runner: Runner, max_stale: float = 1.0) -> Tracker:
+def tracker(runner: Runner, max_stale: float = 1.0, *, messages: bool = False) -> Tracker:
     """Return the tracker of a runner's client; the same one for all its caches.
 
     :param max_stale: seconds, the shortest that any of them wants.
+    :param messages: rely on what is published about changes, not on what the server notices: for servers and proxies
+        that can't track.  Changes by those who don't publish go unseen.
     """
     # A tracker holds its client, so no other client has this id meanwhile.
-    found = _trackers.get(id(runner.client))
+    name = id(runner.client), messages
+    found = _trackers.get(name)
     if found is None:
-        found = _trackers[id(runner.client)] = Tracker(runner, max_stale)
+        found = _trackers[name] = Tracker(runner, max_stale, messages)
     found.max_stale = min(found.max_stale, max_stale)
     return found
 

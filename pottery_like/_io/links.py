@@ -4,33 +4,27 @@ from __future__ import annotations
 
 import os
 import socket
+import ssl
 import threading
 import time
 import weakref
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
-from redis import Redis
+from redis import BlockingConnectionPool, Redis
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError, RedisError
 from redis.retry import Retry
 
 from pottery_like._core.coherence import Pulse, Tiers, additions, minimal
 from pottery_like._core.replies import Flush, Keys, Refusal, Replies
+from pottery_like._io.quick import PORTION, receiver
 from pottery_like._io.servers import connection_arguments
-from pottery_like._io.watching import (
-    SUBSCRIBE,
-    UNTRACKED,
-    Question,
-    Words,
-    accepted,
-    pair,
-    patience,
-    tracking,
-)
+from pottery_like._io.watching import UNTRACKED, Hearing, Question, Words, accepted, greeting, pair, patience
 
-PORTION = 1 << 18
-"""Bytes to read at once."""
+UNREADY = (BlockingIOError, InterruptedError, ssl.SSLWantReadError)
+"""What reading raises if there is nothing to be read yet."""
 
 NEVER = Retry(NoBackoff(), 0)
 
@@ -43,26 +37,39 @@ def peer_of(connection: Any) -> Any:
         return None
 
 
+def _own(sock: socket.socket) -> socket.socket:
+    """Return a socket that nobody else closes: its number might be another connection's at once."""
+    return sock if isinstance(sock, ssl.SSLSocket) else sock.dup()
+
+
 class Link:
     """A link; it is made once, lives and dies, and another takes its place.
 
     :param client: the client of this one server.
     :param tiers: who hears of changes.
+    :param hearing: how the server tells of them.
     :param wake: called when there is news for the listening thread.
     :ivar prefixes: what the server tells us about; empty while it isn't certain.
-    :ivar reshaped: whether it died because the cluster has another shape.
     """
 
     def __init__(
-        self, owner: Any, client: Redis, tiers: Tiers, *, max_stale: float, clustered: bool, wake: Callable[[], None]
+        self,
+        owner: Any,
+        client: Redis,
+        tiers: Tiers,
+        *,
+        hearing: Hearing,
+        max_stale: float,
+        clustered: bool,
+        wake: Callable[[], None],
     ) -> None:
         self.owner: weakref.ref[Any] = weakref.ref(owner)
         self.prefixes: tuple[bytes, ...] = ()
         self.dead = False
         self.closed = False
-        self.reshaped = False
         self._pool = client.connection_pool
         self._tiers = tiers
+        self._hearing = hearing
         self._wake = wake
         self._patience = patience(client)
         self._max_stale = max_stale
@@ -81,81 +88,68 @@ class Link:
 
     def open(self, prefixes: tuple[bytes, ...]) -> None:
         """Connect, have the server track, and hear the first answers.  Raises what went wrong."""
+        self._adopt()
         try:
             self._open(prefixes)
         except BaseException:
+            self._leave()
             self._listening.disconnect()
             self._tracked.disconnect()
             raise
 
     def _open(self, prefixes: tuple[bytes, ...]) -> None:
-        listening, tracked = self._listening, self._tracked
-        listening.connect()
-        self._listener = self._said(listening, ("CLIENT", "ID"))
-        listening.send_command(*SUBSCRIBE)
-        # From here on its bytes are read without redis-py, whose buffer is empty.
-        self.listening_socket: socket.socket = listening._sock
-        self._expect(lambda reply: reply[0] == b"subscribe")
-        tracked.connect()
-        self.tracked_socket: socket.socket = tracked._sock
-        self._timeout = self.tracked_socket.gettimeout()
-        self.peer = peer_of(tracked)
-        if peer_of(listening) != self.peer:
+        connections = self._listening, self._tracked
+        for connection in connections:
+            connection.connect()
+            # From here on bytes are read without redis-py, whose buffer is empty.
+            connection._sock.settimeout(self._patience)
+        self.tracked_socket: socket.socket = self._tracked._sock
+        self.peer = peer_of(self._tracked)
+        if peer_of(self._listening) != self.peer:
             raise ConnectionError("the two connections lead to different servers")
-        self._said(tracked, tracking(self._listener, prefixes))
-        sent = time.monotonic()
-        listening.send_command("PING", "0")
-        self._expect(lambda reply: reply[0] == b"pong")
-        answers = [self._answer(tracked, words) for words in self._question.words]
-        if not self._question.understood(answers):
-            raise ConnectionError("the server is no master, or its cluster is down")
-        self.pulse = Pulse(self._max_stale, sent)
-        self.born = sent
+        steps = greeting(self._hearing, prefixes, self._question)
+        try:
+            which, commands = next(steps)
+            while True:
+                which, commands = steps.send(self._answers_to(connections[which], commands))
+        except StopIteration as stop:
+            self._listener, self.born = stop.value
+        self.pulse = Pulse(self._max_stale, self.born)
+        self.tracked_socket.settimeout(self._tracked.socket_timeout)
+        self.listening_socket = _own(self._listening._sock)
         self.listening_socket.setblocking(False)
+        self._receive = receiver(self.listening_socket)
         self.prefixes = prefixes
-        self._adopt()
 
-    def _said(self, connection: Any, words: Words) -> Any:
-        return accepted(self._answer(connection, words))
-
-    def _answer(self, connection: Any, words: Words) -> Any:
-        connection.send_command(*words)
+    def _answers_to(self, connection: Any, commands: list[Words]) -> list[Any]:
         sock = connection._sock
-        sock.settimeout(self._patience)
-        replies = Replies()
-        while True:
+        sock.sendall(b"".join(connection.pack_commands(commands)))
+        replies = self._replies if connection is self._listening else Replies()
+        got: list[Any] = []
+        while len(got) < len(commands):
             data = sock.recv(PORTION)
             if not data:
                 raise ConnectionError("the server closed the connection")
-            for reply in replies.feed(data):
-                return reply
-
-    def _expect(self, wanted: Callable[[Any], bool]) -> None:
-        # What else comes was changed before anybody could have a copy.
-        while True:
-            data = self.listening_socket.recv(PORTION)
-            if not data:
-                raise ConnectionError("the server closed the connection")
-            for reply in self._replies.feed(data):
-                if isinstance(accepted(reply), list) and not isinstance(reply, Keys) and wanted(reply):
-                    return
+            # What else comes was changed before anybody could have a copy.
+            got += (each for each in replies.feed(data) if not isinstance(each, Keys | Flush))
+        return got
 
     def _adopt(self) -> None:
         """Let the client's pool close the link with its own connections."""
         pool: Any = self._pool
-        with getattr(pool, "_lock", threading.Lock()):
-            for name in ("_in_use_connections", "_connections"):
-                held = getattr(pool, name, None)
-                if isinstance(held, set):
-                    held.add(self._listening)
-                    return
+        with pool._lock if hasattr(pool, "_lock") else nullcontext():
+            if isinstance(pool, BlockingConnectionPool):
+                pool._connections.append(self._listening)
+            else:
+                pool._in_use_connections.add(self._listening)
 
     def _leave(self) -> None:
         pool: Any = self._pool
-        with getattr(pool, "_lock", threading.Lock()):
-            held = getattr(pool, "_in_use_connections", None)
-            if isinstance(held, set):
-                held.discard(self._listening)
+        with pool._lock if hasattr(pool, "_lock") else nullcontext():
+            if not isinstance(pool, BlockingConnectionPool):
+                pool._in_use_connections.discard(self._listening)
+            elif self._listening in pool._connections:
+                pool._connections.remove(self._listening)
 
     @property
     def address(self) -> Any:
@@ -167,8 +161,8 @@ class Link:
     def hear(self) -> None:
         """Read what has come on the listening connection."""
         try:
-            data = self.listening_socket.recv(PORTION)
-        except (BlockingIOError, InterruptedError):
+            data = self._receive()
+        except UNREADY:
             return
         except OSError:
             self.die()
@@ -179,7 +173,7 @@ class Link:
         try:
             for reply in self._replies.feed(data):
                 self._take(reply)
-        except Exception:  # no server's words, or a tier that failed: neither may end the listening
+        except (ValueError, TypeError, IndexError):  # no server's words
             self.die()
 
     def _take(self, reply: Any) -> None:
@@ -192,6 +186,8 @@ class Link:
         elif reply[0] == b"pong":
             self.pulse.heard(self._asked)
             self._asked = 0.0
+        else:
+            self._tiers.invalidate(self._hearing.keys(reply))
 
     def ask(self, now: float) -> None:
         """Ask what is due to be asked; notice what has been silent for too long."""
@@ -226,7 +222,7 @@ class Link:
         """Read an answer on the tracked connection."""
         try:
             data = self.tracked_socket.recv(PORTION)
-        except (BlockingIOError, InterruptedError):
+        except UNREADY:
             return
         except OSError:
             self.die()
@@ -236,11 +232,10 @@ class Link:
             self.die()
         elif len(self._got) == len(self._question.words):
             if not self._question.understood(self._got):
-                self.reshaped = True
                 self.die()
                 return
             self.pulse.tracked(self._asked_tracked)
-            self.tracked_socket.settimeout(self._timeout)
+            self.tracked_socket.settimeout(self._tracked.socket_timeout)
             self._asked_tracked, self.wanted = 0.0, False
             self._talking.release()
 
@@ -270,6 +265,7 @@ class Link:
         self.dead = True
         self._leave()
         self._listening.disconnect()
+        self.listening_socket.close()
         if self._asked_tracked or self._talking.acquire(blocking=False):
             self._tracked.disconnect()
 
@@ -308,30 +304,32 @@ class Link:
             self.die()
             return
         try:
-            registered = self.prefixes
-            wanted = minimal((*registered, *wanted))
-            if wanted == registered:
+            wanted = minimal((*self.prefixes, *wanted))
+            if wanted == self.prefixes:
                 return
-            more = additions(registered, wanted)
-            self.prefixes = ()
-            if more is None:
-                self._said(self._tracked, UNTRACKED)
-                self._said(self._tracked, tracking(self._listener, wanted))
-            else:
-                self._said(self._tracked, tracking(self._listener, more))
+            more, self.prefixes = additions(self.prefixes, wanted), ()
+            words = self._hearing.registration(self._listener, wanted if more is None else more)
+            if words is None:
+                # Another link will subscribe to all.
+                self.die()
+                return
+            self.tracked_socket.settimeout(self._patience)
+            for reply in self._answers_to(self._tracked, [words] if more is not None else [UNTRACKED, words]):
+                accepted(reply)
             # Meanwhile nothing was kept, and something may have been missed.
             self._tiers.drop()
             self.prefixes = wanted
+            self.tracked_socket.settimeout(self._tracked.socket_timeout)
         except Exception:
             self.die()
             raise
         finally:
-            self.tracked_socket.settimeout(self._timeout)
             self.give_back(None)
 
     def forked(self) -> None:
         """Leave the connections to the parent process."""
         self.dead = True
+        self.listening_socket.close()
         for connection in (self._listening, self._tracked):
             if connection.pid != os.getpid():
                 connection.disconnect()

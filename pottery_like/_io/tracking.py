@@ -18,7 +18,7 @@ from pottery_like._core.op import Batch, Op
 from pottery_like._io.links import Link, peer_of
 from pottery_like._io.listener import the_listener
 from pottery_like._io.sync import Runner
-from pottery_like._io.watching import Refused, covers, patience, refusal
+from pottery_like._io.watching import Hearing, Messages, Noted, Refused, covers, patience, publication, refusal
 
 T = TypeVar("T")
 
@@ -33,11 +33,13 @@ class Tracker:
     :ivar max_stale: seconds that a copy may be out of date when a connection has died silently.
     """
 
-    def __init__(self, runner: Runner, max_stale: float) -> None:
+    def __init__(self, runner: Runner, max_stale: float, messages: bool = False) -> None:
         self.runner = runner
         self.max_stale = max_stale
         self.reason = ""
         self._tiers = Tiers()
+        self._hearing = Messages() if messages else Hearing()
+        self._messages = messages
         self._reset()
 
     def _reset(self) -> None:
@@ -49,7 +51,8 @@ class Tracker:
         self._attempts: dict[str, float] = {}
         self._trying: set[str] = set()
         self._backoffs: dict[str, Backoff] = {}
-        self._known: set[str] = set()
+        self._relearn = False
+        self._met: set[str] = set()
         # Only a Sentinel's pool has somebody to ask who the master is.
         pool = getattr(self.runner.client, "connection_pool", None)
         self._whereabouts: Callable[[], Any] | None = getattr(pool, "get_master_address", None)
@@ -93,13 +96,13 @@ class Tracker:
 
     def read(self, op: Op[T]) -> tuple[T, bool]:
         """Run an operation; also return whether its answer may be kept.  One round trip."""
-        note = _Noted(self._link(op), op)
+        note = Noted(self._link(op), op, peer_of)
         result = self.runner.run(op, note)
         return result, note.kept
 
     def batch(self, ops: Sequence[Op[Any]]) -> tuple[list[Any], list[bool]]:
         """Run operations together; also return for each whether its answer may be kept."""
-        noted = [_Noted(self._link(op), op) for op in ops]
+        noted = [Noted(self._link(op), op, peer_of) for op in ops]
         results = self.runner.batch(Batch(tuple(ops)), lambda index, connection: noted[index](connection))
         return results, [note.kept for note in noted]
 
@@ -109,6 +112,9 @@ class Tracker:
         Nobody tells of a write that may be kept.  So a tier whose placeholder is gone by then, to another fill or
         another write of its own, forgets the key: placeholder and copy, whoever's they are.
         """
+        if self._messages:
+            published = publication(op, self._tiers.prefixes)
+            return (self.runner.batch(Batch((op, *published), atomic=True)))[0], False
         link = self._link(op)
         connection = link.talk() if link is not None and covers(link, op, time.monotonic()) else None
         if link is None or connection is None:
@@ -161,7 +167,7 @@ class Tracker:
     def attend(self, now: float) -> float:
         """Do what is due; return when to come again."""
         if not len(self._tiers):
-            self._rest()
+            self.rest()
             return math.inf
         due = self._tiers.sweep(now)
         with self._lock:
@@ -171,12 +177,15 @@ class Tracker:
         if self._whereabouts is not None and self._links:
             if now >= self._check_at and not self._checking:
                 self._checking = True
-                threading.Thread(target=self._check, name="pottery_like connecting", daemon=True).start()
+                if not _started(self._check):
+                    self._checking, self._check_at = False, now + LONGEST
             due = min(due, math.inf if self._checking else self._check_at)
         for name in ready:
             # Its greeting may take long: the links that live must be heard meanwhile.
-            work = threading.Thread(target=self._try, args=(name,), name="pottery_like connecting", daemon=True)
-            work.start()
+            if not _started(self._try, name):
+                with self._lock:
+                    self._trying.discard(name)
+                    self._attempts[name] = now + LONGEST
         return due
 
     def lost(self, link: Link) -> None:
@@ -194,10 +203,11 @@ class Tracker:
                 self._attempts[name] = now + backoff.pause()
                 if self.runner.clustered:
                     self._attempts[LAYOUT] = now + backoff.pause()
+                    self._relearn = True
         if link.closed:
-            self._rest()
+            self.rest()
 
-    def _rest(self) -> None:
+    def rest(self) -> None:
         """End the links, until there is something to do again."""
         with self._lock:
             self._active = False
@@ -223,13 +233,14 @@ class Tracker:
                 pause = REFUSED
             else:
                 pause = self._backoffs.setdefault(name, Backoff()).pause()
+                self._relearn = True
         with self._lock:
             self._trying.discard(name)
             idle = pause is not None and not self._links and not self._trying
         if idle and pause is not None:
             # Nothing goes on by itself, in case nobody wants it any more: whoever reads next begins anew.
             self._rest_until = time.monotonic() + pause
-            self._rest()
+            self.rest()
         with self._lock:
             if not self._active:
                 self._attempts.clear()
@@ -259,7 +270,8 @@ class Tracker:
     def _learn(self) -> None:
         """Learn the cluster's masters."""
         client: Any = self.runner.client
-        if self._known:
+        if self._relearn:
+            self._relearn = False
             client.nodes_manager.initialize()
         names = {node.name for node in client.get_primaries()}
         with self._lock:
@@ -269,7 +281,6 @@ class Tracker:
             for name in self._attempts.keys() - names:
                 del self._attempts[name]
             gone = [self._links.pop(name) for name in self._links.keys() - names]
-        self._known |= names
         for link in gone:
             link.die()
 
@@ -283,7 +294,11 @@ class Tracker:
         return client.get_redis_connection(node)
 
     def _connect(self, name: str) -> None:
-        options: dict[str, Any] = {"max_stale": self.max_stale, "clustered": self.runner.clustered}
+        options: dict[str, Any] = {
+            "hearing": self._hearing,
+            "max_stale": self.max_stale,
+            "clustered": self.runner.clustered,
+        }
         link = Link(self, self._node(name), self._tiers, wake=the_listener().wake, **options)
         link.open(self._tiers.prefixes)
         with self._lock:
@@ -291,8 +306,8 @@ class Tracker:
             if wanted:
                 del self._attempts[name]
                 self._links[name] = link
-                self.stats.reconnects += name in self._known and not self.runner.clustered
-                self._known.add(name)
+                self.stats.reconnects += name in self._met
+                self._met.add(name)
         if not wanted:
             link.close()
             return
@@ -311,42 +326,32 @@ class Tracker:
         self._reset()
 
 
-class _Noted:
-    """Whether one answer may be kept."""
-
-    def __init__(self, link: Link | None, op: Op[Any]) -> None:
-        self._link = link
-        self._op = op
-        self._sound = False
-
-    def __call__(self, connection: Any) -> None:
-        link = self._link
-        self._sound = (
-            link is not None
-            and connection is not None
-            and covers(link, self._op, time.monotonic())
-            and peer_of(connection) == link.peer
-        )
-
-    @property
-    def kept(self) -> bool:
-        return self._sound and self._link is not None and not self._link.dead
+def _started(work: Callable[..., None], *arguments: str) -> bool:
+    """Do something in a thread of its own; whether there can be one more."""
+    try:
+        threading.Thread(target=work, args=arguments, name="pottery_like connecting", daemon=True).start()
+    except RuntimeError:
+        return False
+    return True
 
 
-_trackers: weakref.WeakValueDictionary[int, Tracker] = weakref.WeakValueDictionary()
+_trackers: weakref.WeakValueDictionary[tuple[int, bool], Tracker] = weakref.WeakValueDictionary()
 _guard = threading.Lock()
 
 
-def tracker(runner: Runner, max_stale: float = 1.0) -> Tracker:
+def tracker(runner: Runner, max_stale: float = 1.0, *, messages: bool = False) -> Tracker:
     """Return the tracker of a runner's client; the same one for all its caches.
 
     :param max_stale: seconds, the shortest that any of them wants.
+    :param messages: rely on what is published about changes, not on what the server notices: for servers and proxies
+        that can't track.  Changes by those who don't publish go unseen.
     """
     # A tracker holds its client, so no other client has this id meanwhile.
+    name = id(runner.client), messages
     with _guard:
-        found = _trackers.get(id(runner.client))
+        found = _trackers.get(name)
         if found is None:
-            found = _trackers[id(runner.client)] = Tracker(runner, max_stale)
+            found = _trackers[name] = Tracker(runner, max_stale, messages)
         found.max_stale = min(found.max_stale, max_stale)
         return found
 

@@ -25,6 +25,11 @@ def put(key: bytes, value: bytes, *options: bytes | int) -> Op[Any]:
     return Op("SET", (key,), (value, *options), lambda reply: reply, True)
 
 
+def listening() -> list[threading.Thread]:
+    """Return the threads that trackers have."""
+    return [thread for thread in threading.enumerate() if thread.name.startswith("pottery_like")]
+
+
 class Running:
     """An event loop that runs in a thread of its own."""
 
@@ -101,14 +106,14 @@ class Copies:
 class Cache:
     """Copies of one client's keys."""
 
-    def __init__(self, world: str, make: Callable[[], Any], *prefixes: bytes, max_stale: float = 1.0) -> None:
+    def __init__(self, world: str, make: Callable[[], Any], *prefixes: bytes, **options: Any) -> None:
         self.running = Running() if world == "aio" else None
         if self.running is None:
             self.client = make()
-            self.tracker: Any = tracking.tracker(sync.Runner(self.client), max_stale)
+            self.tracker: Any = tracking.tracker(sync.Runner(self.client), **options)
         else:
             self.client = self.running.call(make)
-            self.tracker = aio_tracking.tracker(aio.Runner(self.client), max_stale)
+            self.tracker = aio_tracking.tracker(aio.Runner(self.client), **options)
         self.copies = Copies(*prefixes)
         self.run(lambda: self.tracker.watch(self.copies))
 
@@ -173,9 +178,9 @@ class Cache:
 
 
 @contextlib.contextmanager
-def cache(world: str, make: Callable[[], Any], *prefixes: bytes, max_stale: float = 1.0) -> Iterator[Cache]:
+def cache(world: str, make: Callable[[], Any], *prefixes: bytes, **options: Any) -> Iterator[Cache]:
     """Have a cache for the block."""
-    made = Cache(world, make, *prefixes, max_stale=max_stale)
+    made = Cache(world, make, *prefixes, **options)
     try:
         yield made
     finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -127,3 +128,24 @@ def test_tiers_are_kept_weakly() -> None:
     assert (len(tiers), tiers.prefixes) == (1, (b"a:",))
     del tier
     assert (len(tiers), gone, tiers.sweep(1.0)) == (0, [1], math.inf)
+
+
+class Failing(Copies):
+    def invalidate(self, keys: Sequence[bytes]) -> None:
+        raise RuntimeError("no")
+
+    def sweep(self, now: float) -> float:
+        raise RuntimeError("no")
+
+
+def test_a_tier_that_fails_keeps_nothing_and_the_others_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[Any] = []
+    monkeypatch.setattr("sys.unraisablehook", told.append)
+    tiers, one, other = Tiers(), Failing(b"a:"), Copies(b"a:")
+    for tier in (one, other):
+        tier.values[b"a:1"] = b"old"
+        tiers.add(tier, list)
+    tiers.invalidate([b"a:1"])
+    assert one.values == other.values == {}
+    assert tiers.sweep(1.0) == math.inf
+    assert (one.drops, len(told), len(other.sweeps)) == (2, 2, 1)
