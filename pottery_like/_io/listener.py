@@ -17,6 +17,8 @@ from pottery_like._io.links import Link
 if TYPE_CHECKING:
     from pottery_like._io.tracking import Tracker
 
+UNLINKED = 0.5
+"""Seconds after which it is looked whether trackers without links are still there; nobody says when one is collected."""
 LONGEST = 60.0
 """Seconds to sleep when nothing is due."""
 
@@ -59,10 +61,27 @@ class Listener:
                 waker.send(b".")
 
     def _work(self, receiver: socket.socket, waker: socket.socket) -> None:
-        while self._rounds(receiver):
-            pass
-        receiver.close()
-        waker.close()
+        try:
+            while self._rounds(receiver):
+                pass
+        except BaseException:
+            self._fail()
+            raise
+        finally:
+            receiver.close()
+            waker.close()
+
+    def _fail(self) -> None:
+        """Have nobody rely on a thread that ends; the next reader begins anew."""
+        with self._lock:
+            self._thread = self._waker = None
+            links, self._links = self._links, []
+            trackers = list(self._trackers)
+        for link in links:
+            link.die()
+            link.close()
+        for tracker in trackers:
+            tracker.rest()
 
     def _rounds(self, receiver: socket.socket) -> bool:
         """Serve the links until others are to be served; whether there is anything left to serve."""
@@ -91,7 +110,8 @@ class Listener:
                     return True
                 if not self._trackers and self._ended():
                     return False
-                for key, _ in selector.select(max(0.0, min(LONGEST, due - time.monotonic()))):
+                longest = LONGEST if links else UNLINKED
+                for key, _ in selector.select(max(0.0, min(longest, due - time.monotonic()))):
                     if key.data is not None:
                         key.data()
                     else:
