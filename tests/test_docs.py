@@ -35,6 +35,7 @@ MODULES = sorted(
 DATABASE = 5
 PAGE_OF = {
     "BloomFilter": "bloom",
+    "FlipCache": "flipcache",
     "HyperLogLog": "hyperloglog",
     "RedisCounter": "counter",
     "RedisDeque": "deque",
