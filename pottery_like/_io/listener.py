@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pottery_like._io.tracking import Tracker
 
 UNLINKED = 0.5
-"""Seconds after which it is looked whether trackers without links are still there; nobody says when one is collected."""
+"""Seconds after which it is looked whether trackers without links are still there: nobody says when one is gone."""
 LONGEST = 60.0
 """Seconds to sleep when nothing is due."""
 
