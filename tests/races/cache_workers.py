@@ -89,19 +89,19 @@ def readers(port: int, options: dict[str, Any], seconds: float, results: Any) ->
     """Read versions in some threads; report how many were read, and those older than what was invalidated before."""
     found: list[tuple[int, int]] = []
     end = time.monotonic() + seconds
+    with redispy.Redis(port=port) as client:
+        version = versioned(client, **options)
 
-    def read() -> None:
-        with redispy.Redis(port=port) as client:
-            version = versioned(client, **options)
+        def read() -> None:
             while time.monotonic() < end:
                 announced = int(client.get("announced") or 0)
                 found.append((announced, version(random.randrange(2))))
 
-    running = [threading.Thread(target=read) for _ in range(3)]
-    for thread in running:
-        thread.start()
-    for thread in running:
-        thread.join()
+        running = [threading.Thread(target=read) for _ in range(4)]
+        for thread in running:
+            thread.start()
+        for thread in running:
+            thread.join()
     results.put((len(found), [each for each in found if each[1] < each[0]]))
 
 
