@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import enum
+import random
 import sys
 import threading
 import time
@@ -71,6 +72,37 @@ def tasks(port: int, barrier: Any, results: Any) -> None:
             results.put((sorted(chain.from_iterable(found)), tuple(await cached.cache_info())))
 
     asyncio.run(main())
+
+
+def versioned(client: redispy.Redis, **options: Any) -> Any:
+    """Return a cached function that reads a version, slowly."""
+
+    def version(n: int) -> int:
+        found = int(client.get("version") or 0)
+        time.sleep(random.random() * 0.004)
+        return found
+
+    return redis_cache(redis=client, key="versions", **options)(version)
+
+
+def readers(port: int, options: dict[str, Any], seconds: float, results: Any) -> None:
+    """Read versions in some threads; report how many were read, and those older than what was invalidated before."""
+    found: list[tuple[int, int]] = []
+    end = time.monotonic() + seconds
+    with redispy.Redis(port=port) as client:
+        version = versioned(client, **options)
+
+        def read() -> None:
+            while time.monotonic() < end:
+                announced = int(client.get("announced") or 0)
+                found.append((announced, version(random.randrange(2))))
+
+        running = [threading.Thread(target=read) for _ in range(4)]
+        for thread in running:
+            thread.start()
+        for thread in running:
+            thread.join()
+    results.put((len(found), [each for each in found if each[1] < each[0]]))
 
 
 def never(port: int) -> None:

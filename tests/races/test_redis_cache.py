@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -56,6 +57,39 @@ def test_one_computation_for_a_hundred_callers(client: redispy.Redis, worker: st
     assert client.mget("calls:1", "calls:2") == [b"1", b"1"]
     assert sum(misses for _, (_, misses, *_) in reports) == 2
     assert sum(hits for _, (hits, *_) in reports) == 2 * (PROCESSES * THREADS - 1)
+
+
+@pytest.mark.parametrize(
+    ("how", "options"),
+    [
+        ("invalidate", {}),
+        ("invalidate", {"ttl": 0.02, "stale": 0.05, "early": 1, "lease": 0.002}),
+        ("invalidate_tag", {"tags": ["t"], "maxsize": 1, "policy": "lfu"}),
+        ("cache_clear", {"prefixes": 1, "ttl": 0.02, "stale": 0.05}),
+    ],
+)
+def test_nobody_gets_what_was_invalidated_before(client: redispy.Redis, how: str, options: dict[str, Any]) -> None:
+    context = multiprocessing.get_context("fork")
+    results = context.Queue()
+    target, seconds = cache_workers.readers, 0.8
+    processes = [context.Process(target=target, args=(port_of(client), options, seconds, results)) for _ in range(3)]
+    for process in processes:
+        process.start()
+    version = cache_workers.versioned(client, **options)
+    number = 0
+    while any(process.is_alive() for process in processes) and results.qsize() < len(processes):
+        number += 1
+        client.set("version", number)
+        for args in {"invalidate": [(0,), (1,)], "invalidate_tag": [("t",)]}.get(how, [()]):
+            getattr(version, how)(*args)
+        client.set("announced", number)
+        time.sleep(random.random() * 0.01)
+    reports = [results.get(timeout=60) for _ in processes]
+    for process in processes:
+        process.join()
+    assert number > 10
+    assert sum(count for count, _ in reports) > number
+    assert [old for _, old in reports] == [[], [], []]
 
 
 def run(client: redispy.Redis, worker: str) -> subprocess.Popen[str]:
