@@ -2,15 +2,22 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
-JOBS ?= 2
+# More than the cores that it is meant for, as many tests wait.
+JOBS ?= 3
+# Otherwise each process of the tests compiles everything anew.
+export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: demo test check format lint types docs bench clean
+.PHONY: demo test test-all check format lint types docs bench clean
 
 demo: .venv/demo
 	$(BIN)/python -m pottery_like demo $(FILES)
 
 test: .venv/test
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(ARGS)
+
+# Every test on every kind of server, client and connection; see tests/conftest.py.
+test-all: export MATRIX = all
+test-all: test
 
 check: .venv/check format lint types test
 

@@ -1,4 +1,18 @@
-"""Servers, the matrix of set-ups, and containers with keys of their own."""
+"""Servers, the matrix of set-ups, and containers with keys of their own.
+
+The matrix is {each server program} x {standalone, cluster} x {RESP2, RESP3} x {sync, asyncio}.  What goes wrong in one
+cell alone goes wrong for a reason that has to do with one or two of its properties: a server's version with commands
+and scripts, a cluster with slots, a protocol with the shape of replies, asyncio with its own runner.  So a test that
+takes the ``make`` fixture runs on five cells (``servers.PAIRS``) in which any two properties meet.  ``@every`` is for
+the one thorough test of a container against its builtin, which runs in all cells, and ``@few`` for what takes its time.
+
+What goes wrong between a client and its server is tested on servers that may be mistreated, ``node`` or ``five``, once
+with each server and in each ``world``.
+
+``MATRIX=all`` (``make test-all``) runs every test in every cell.
+
+A worker's cells share the servers, and each cell has one client and one event loop for all its tests.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +28,7 @@ from hypothesis import HealthCheck, settings
 import pottery_like
 from tests.support import servers
 from tests.support.facade import Loop, unwrap, wrap
-from tests.support.servers import SETUPS, Setup
+from tests.support.servers import FEW, PAIRS, SERVER_WORLDS, SETUPS, Node, Setup
 
 settings.register_profile(
     "default",
@@ -35,10 +49,18 @@ def pytest_report_header() -> str:
     return "servers under test: " + ", ".join(f"{name} ({path})" for name, path in servers.programs().items())
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _servers() -> Iterator[None]:
-    yield
-    servers.stop_all()
+def pytest_sessionstart(session: pytest.Session) -> None:
+    # A cluster takes two seconds, during which the tests are collected: by xdist's workers, not by who starts them.
+    if session.config.getoption("dist", "no") == "no" and not session.config.option.collectonly:
+        servers.launch_all()
+
+
+def pytest_sessionfinish() -> None:
+    try:
+        for each in _makers.values():
+            each.close()
+    finally:
+        servers.stop_all()
 
 
 class Maker:
@@ -67,30 +89,69 @@ class Maker:
         """Return the result of a client's call in either world."""
         return result if self.loop is None else self.loop.run(result)
 
+    def clean(self) -> None:
+        """Remove the keys."""
+        if self.keys:
+            self.run(self.client.delete(*self.keys))
+            self.keys.clear()
+
     def close(self) -> None:
-        for key in self.keys:
-            self.run(self.client.delete(key))
+        """Remove the keys, and close the client and the loop."""
+        self.clean()
         self.run(self.client.close() if self.loop is None else self.client.aclose())
         if self.loop is not None:
             self.loop.close()
 
 
-@pytest.fixture(params=SETUPS, ids=str)
+_makers: dict[Setup, Maker] = {}
+
+
+def maker(setup: Setup) -> Maker:
+    """Return the one that all tests in a cell share: making a cluster's client takes tens of milliseconds."""
+    if setup not in _makers:
+        loop = Loop() if setup.world == "aio" else None
+        _makers[setup] = Maker(setup, loop.call(setup.client) if loop else setup.client(), loop)
+    return _makers[setup]
+
+
+every = pytest.mark.parametrize("make", SETUPS, ids=str, indirect=True)
+few = pytest.mark.parametrize("make", FEW, ids=str, indirect=True)
+
+
+@pytest.fixture(params=PAIRS, ids=str)
 def make(request: pytest.FixtureRequest) -> Iterator[Maker]:
-    """Make containers on each set-up of the matrix."""
-    loop = Loop() if request.param.world == "aio" else None
-    client = loop.run(_made(request.param)) if loop else request.param.client()
-    maker = Maker(request.param, client, loop)
-    yield maker
-    maker.close()
+    """Make containers on set-ups of the matrix."""
+    shared = maker(request.param)
+    yield shared
+    shared.clean()
 
 
 async def _filled(container: Any) -> Any:
     return await container
 
 
-async def _made(setup: Setup) -> Any:
-    return setup.client()
+@pytest.fixture(params=SERVER_WORLDS, ids="-".join)
+def place(request: pytest.FixtureRequest) -> tuple[str, str]:
+    """A server program and a world, for the tests of faults, which have servers of their own."""
+    return request.param  # type: ignore[no-any-return]
+
+
+@pytest.fixture
+def world(place: tuple[str, str]) -> Any:
+    """The world of the place."""
+    return place[1]
+
+
+@pytest.fixture
+def node(place: tuple[str, str]) -> Node:
+    """A server that may be mistreated."""
+    return servers.spares(place[0])[0]
+
+
+@pytest.fixture
+def five() -> list[Node]:
+    """Five independent masters that may be mistreated."""
+    return servers.spares(next(iter(servers.programs())), 5)
 
 
 @pytest.fixture

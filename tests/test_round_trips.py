@@ -12,7 +12,7 @@ from redis import Redis
 import pottery_like
 from pottery_like._core.lua import script
 from pottery_like._io import aio, sync
-from tests.conftest import Maker
+from tests.conftest import Maker, few
 from tests.support.calls import CALLS, FILL, numbers
 from tests.support.names import SAME, VERBS
 from tests.support.proxy import proxied
@@ -63,6 +63,7 @@ def load_scripts(setup: Setup) -> None:
 PAGED = {"__iter__", "__reversed__", "elements", "items", "keys", "values"}
 
 
+@few
 @pytest.mark.parametrize("name", sorted(CALLS))
 def test_one_round_trip(make: Maker, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     load_scripts(make.setup)
@@ -104,6 +105,7 @@ def test_one_round_trip_on_the_wire(server: str, name: str) -> None:
         client.close()
 
 
+@few
 def test_bulk_goes_in_chunks(make: Maker, monkeypatch: pytest.MonkeyPatch) -> None:
     counted = Counted(monkeypatch)
     container = make("RedisDict", numbers(100_000))

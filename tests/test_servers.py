@@ -29,6 +29,9 @@ def node(request: pytest.FixtureRequest) -> Node:
     return standalone(request.param)
 
 
+one_server = pytest.mark.parametrize("node", SERVERS[-1:], indirect=True)
+
+
 def python(program: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run a program in a process of its own, whose default server is what ``environment`` says."""
     inherited = {name: value for name, value in os.environ.items() if name != "REDIS_URL"}
@@ -68,6 +71,7 @@ def test_url_in_asyncio_serves_each_loop(node: Node) -> None:
     assert asyncio.run(use()) == 1
 
 
+@one_server
 def test_redis_url_is_the_default(node: Node) -> None:
     program = """
         from pottery_like import RedisDict
@@ -264,6 +268,7 @@ ANONYMOUS = """
 """
 
 
+@one_server
 def test_anonymous_keys_go_with_their_process(node: Node) -> None:
     """Not with the object, not from a forked child, and never a named key."""
     with redis.Redis(port=node.port, db=4) as client:
@@ -274,7 +279,7 @@ def test_anonymous_keys_go_with_their_process(node: Node) -> None:
         client.flushdb()
 
 
-def test_a_server_that_is_gone_does_not_hold_up_the_end(node: Node) -> None:
+def test_a_server_that_is_gone_does_not_hold_up_the_end() -> None:
     program = """
         import redis, time
         from pottery_like import RedisList, embedded
@@ -288,6 +293,7 @@ def test_a_server_that_is_gone_does_not_hold_up_the_end(node: Node) -> None:
     assert time.time() - float(done.stdout) < 2, done.stderr
 
 
+@one_server
 def test_multiprocessing_children_remove_their_anonymous_keys(node: Node) -> None:
     program = """
         import multiprocessing, redis

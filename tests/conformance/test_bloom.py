@@ -9,13 +9,10 @@ from typing import Any
 import pytest
 
 from pottery_like import FilterParametersError, WrongTypeError
-from tests.conftest import Maker
+from tests.conftest import Maker, every
 from tests.support.facade import unwrap
-from tests.support.servers import SETUPS
 
 SIZES: dict[str, Any] = {"num_elements": 1000, "false_positives": 0.01}
-# Cells of the matrix that differ in everything: enough where a reply's shape can't matter.
-few = pytest.mark.parametrize("make", [SETUPS[0], SETUPS[7], SETUPS[-6], SETUPS[-3]], ids=str, indirect=True)
 
 MODES: list[dict[str, Any]] = [{}, {"scalable": True}, {"window": 3600}]
 
@@ -37,6 +34,7 @@ def direct(make: Maker) -> Any:
     return type(setup)(setup.server, setup.topology, 3, "sync").client(decode_responses=False)
 
 
+@every
 @pytest.mark.parametrize("mode", MODES, ids=str)
 def test_elements(make: Maker, mode: dict[str, Any]) -> None:
     subject = bloom(make, **mode)
@@ -56,7 +54,6 @@ def test_elements(make: Maker, mode: dict[str, Any]) -> None:
     assert len(subject) == 0
 
 
-@few
 @pytest.mark.parametrize("mode", MODES, ids=str)
 def test_never_a_false_no(make: Maker, mode: dict[str, Any]) -> None:
     """Whatever the way in and the way of asking: one, many, as a bitmap, in chunks."""
@@ -77,7 +74,6 @@ def test_given_elements_are_added(make: Maker) -> None:
     assert list(again.contains_many("a", "b", "c")) == [True, True, False]
 
 
-@few
 @pytest.mark.parametrize("mode", MODES, ids=str)
 def test_one_round_trip(make: Maker, mode: dict[str, Any]) -> None:
     subject = bloom(make, range(10), num_elements=100_000, **mode)
@@ -98,7 +94,6 @@ def test_one_round_trip(make: Maker, mode: dict[str, Any]) -> None:
     assert round_trips(subject, lambda: ({1} in subject, subject.size(), subject.num_hashes())) == 0
 
 
-@few
 def test_combining_is_one_round_trip(make: Maker) -> None:
     first, second = pair(make, range(10), range(5, 15))
     others: list[Any] = []
@@ -114,7 +109,6 @@ def test_combining_is_one_round_trip(make: Maker) -> None:
     assert [round_trips(first, call) for call in calls] == [1] * len(calls)
 
 
-@few
 def test_elements_are_json(make: Maker) -> None:
     subject = bloom(make)
     elements = [None, True, False, 7, -1, 2**70, 1.5, "é€😀", "", (1, (2, "x")), [], {"b": 1, "a": [1.5, {}]}]
@@ -128,7 +122,6 @@ def test_elements_are_json(make: Maker) -> None:
         assert other not in subject
 
 
-@few
 def test_what_json_cant_carry(make: Maker) -> None:
     subject = bloom(make)
     for bad in (object(), {1}, b"bytes", float("nan"), float("inf"), "\ud800", {1: 2}):
@@ -162,7 +155,6 @@ def crossing(subject: Any, other: Any, near: Any) -> list[Any]:
     ]
 
 
-@few
 @pytest.mark.parametrize("mode", MODES, ids=str)
 def test_other_parameters(make: Maker, mode: dict[str, Any]) -> None:
     subject = bloom(make, ["a"], **mode)
@@ -184,7 +176,6 @@ def test_other_parameters(make: Maker, mode: dict[str, Any]) -> None:
     assert list(subject.contains_many("a", "b")) == [True, False]
 
 
-@few
 def test_parameters_go_with_the_bits(make: Maker) -> None:
     subject = bloom(make, ["a"])
     subject.clear()
@@ -192,7 +183,6 @@ def test_parameters_go_with_the_bits(make: Maker) -> None:
     assert "b" in other
 
 
-@few
 @pytest.mark.parametrize("mode", MODES[:2], ids=str)
 def test_expiry_covers_all_keys(make: Maker, mode: dict[str, Any]) -> None:
     subject = bloom(make, **mode)
@@ -223,7 +213,6 @@ def test_expiry_covers_all_keys(make: Maker, mode: dict[str, Any]) -> None:
     assert bloom(make, ["b"], key=subject.key, num_elements=50).add("c") is True
 
 
-@few
 def test_adopted_filter_keeps_its_expiry(make: Maker) -> None:
     subject = bloom(make, ["a"])
     parameters = unwrap(subject)._ops.keys[1].decode()
@@ -239,7 +228,6 @@ def test_adopted_filter_keeps_its_expiry(make: Maker) -> None:
             assert client.hget(parameters, "parameters") == b'{"false_positives": 0.01, "num_elements": 1000}'
 
 
-@few
 def test_wrong_type(make: Maker) -> None:
     for mode in MODES:
         subject = bloom(make, **mode)
@@ -261,7 +249,6 @@ def pair(make: Maker, first: Any, second: Any, **options: Any) -> tuple[Any, Any
     )
 
 
-@few
 @pytest.mark.parametrize("where", ["one slot", "two slots", "two clients"])
 def test_combining(make: Maker, where: str) -> None:
     first, second = pair(make, range(400), range(300, 700))
@@ -310,7 +297,6 @@ def every_key(make: Maker) -> list[bytes]:
         return list(client.scan_iter(count=1000))
 
 
-@few
 def test_what_cant_be_combined(make: Maker) -> None:
     first, _ = pair(make, [1], [2])
     for call in (lambda: first & {1}, lambda: first.intersection([1]), lambda: first.intersection_update({1})):
@@ -328,7 +314,6 @@ def test_what_cant_be_combined(make: Maker) -> None:
         other.clear()
 
 
-@few
 @pytest.mark.parametrize("mode", MODES, ids=str)
 def test_copy_and_pickle(make: Maker, mode: dict[str, Any]) -> None:
     subject = bloom(make, ["a"], **mode)

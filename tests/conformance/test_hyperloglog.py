@@ -8,11 +8,8 @@ from typing import Any
 import pytest
 
 from pottery_like import WrongTypeError
-from tests.conftest import Maker
+from tests.conftest import Maker, every
 from tests.support.facade import unwrap
-from tests.support.servers import SETUPS
-
-few = pytest.mark.parametrize("make", [SETUPS[0], SETUPS[7], SETUPS[-6], SETUPS[-3]], ids=str, indirect=True)
 
 
 def hll(make: Maker, *args: Any, **options: Any) -> Any:
@@ -27,6 +24,7 @@ def round_trips(container: Any, call: Any) -> int:
     return after - before
 
 
+@every
 def test_elements(make: Maker) -> None:
     subject = hll(make)
     assert len(subject) == 0
@@ -48,7 +46,6 @@ def test_elements(make: Maker) -> None:
     assert list(subject.contains_many("a", "b")) == [False, False]
 
 
-@few
 def test_many(make: Maker) -> None:
     subject = hll(make, range(1500))
     subject.update(range(1500, 4000))
@@ -80,7 +77,6 @@ def test_one_round_trip(make: Maker) -> None:
     assert round_trips(subject, lambda: ({1} in subject, subject.update([]))) == 0
 
 
-@few
 def test_elements_are_json(make: Maker) -> None:
     subject = hll(make)
     elements = [None, True, False, 7, -1, 2**70, 1.5, "é€😀", "", (1, (2, "x")), [], {"b": 1, "a": [1.5, {}]}]
@@ -99,7 +95,6 @@ def test_elements_are_json(make: Maker) -> None:
         subject.update(5)
 
 
-@few
 @pytest.mark.parametrize("where", ["one slot", "two slots", "two clients"])
 def test_merging(make: Maker, where: str) -> None:
     tag = make.new_key()
@@ -135,7 +130,6 @@ def test_merging(make: Maker, where: str) -> None:
         make.run(client.close() if make.loop is None else client.aclose())
 
 
-@few
 def test_nothing_temporary_stays(make: Maker) -> None:
     setup = make.setup
     tag = make.new_key()
@@ -146,7 +140,6 @@ def test_nothing_temporary_stays(make: Maker) -> None:
         assert sorted(client.scan_iter(f"*{tag}*", count=1000)) == [f"{tag}:1", f"{tag}:2"]
 
 
-@few
 def test_wrong_type(make: Maker) -> None:
     """Another type, or a string that is no HyperLogLog: refused, and left as it is."""
     good = hll(make, ["a"])

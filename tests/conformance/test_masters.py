@@ -15,7 +15,6 @@ from pottery_like._core.op import Op, Pause, ok
 from pottery_like._core.quorum import Answers, Ask, Consultation
 from pottery_like._io import aio_masters, masters
 from pottery_like.exceptions import OutcomeUnknownError, WrongTypeError
-from tests.support import servers
 from tests.support.ids import World
 from tests.support.proxy import proxied
 from tests.support.servers import Node
@@ -26,15 +25,9 @@ POP = Op(script("dict_pop"), (b"h",), (b"f",), lambda reply: reply, False)
 
 
 @pytest.fixture
-def three() -> Iterator[list[Node]]:
+def three(five: list[Node]) -> list[Node]:
     """Three independent masters."""
-    program = next(iter(servers.programs().values()))
-    nodes = [Node(program).start() for _ in range(3)]
-    yield nodes
-    for node in nodes:
-        if node.process is not None:
-            node.signal(signal.SIGCONT)
-        node.stop()
+    return five[:3]
 
 
 @pytest.fixture(params=["sync", "aio"])

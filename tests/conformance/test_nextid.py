@@ -30,16 +30,6 @@ return nil
 """
 
 
-@pytest.fixture(scope="module")
-def five() -> Iterator[list[Node]]:
-    """Five independent masters."""
-    program = next(iter(servers.programs().values()))
-    nodes = [Node(program).start() for _ in range(5)]
-    yield nodes
-    for node in nodes:
-        node.stop()
-
-
 @pytest.fixture(params=["sync", "aio"])
 def world(request: pytest.FixtureRequest) -> Iterator[World]:
     world = World(request.param)

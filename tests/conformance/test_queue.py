@@ -14,12 +14,10 @@ from hypothesis import strategies as st
 
 import pottery_like
 from pottery_like.exceptions import DecodeError, LeaseLostError, WrongTypeError
-from tests.conftest import Maker
+from tests.conftest import Maker, every, few
 from tests.support.outcome import assert_same, jsonable, outcome
-from tests.support.servers import FEW, wait_until
+from tests.support.servers import wait_until
 from tests.support.strategies import values
-
-few = pytest.mark.parametrize("make", FEW, ids=str, indirect=True)
 
 calls = st.one_of(
     st.tuples(st.just("put"), st.tuples(values, st.just(False))),
@@ -33,6 +31,7 @@ calls = st.one_of(
 )
 
 
+@every
 @settings(max_examples=12)
 @given(maxsize=st.sampled_from([-1, 0, 1, 3]), steps=st.lists(calls, max_size=15))
 def test_queue(make: Maker, maxsize: int, steps: list[Any]) -> None:

@@ -6,12 +6,9 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import Maker
+from tests.conftest import Maker, few
 from tests.support.outcome import outcome
-from tests.support.servers import FEW
 from tests.test_round_trips import load_scripts
-
-few = pytest.mark.parametrize("make", FEW, ids=str, indirect=True)
 
 CALLS: list[tuple[str, Any]] = [
     ("put", lambda q: q.put(3)),

@@ -21,7 +21,7 @@ from pottery_like.exceptions import (
 )
 from pottery_like.redlock import Redlock
 from tests.support.locks import Actor, InBackground, clients_of
-from tests.support.servers import SETUPS, Setup, wait_until
+from tests.support.servers import PAIRS, Setup, wait_until
 
 RUN = uuid.uuid4().hex[:8]
 _numbers = itertools.count()
@@ -59,11 +59,7 @@ class Scene:
         self.redis.close()
 
 
-# Either protocol with each server, topology and world.
-HALF = [setup for index, setup in enumerate(SETUPS) if setup.protocol == (2 if index // 4 % 2 == index % 2 else 3)]
-
-
-@pytest.fixture(params=HALF, ids=str)
+@pytest.fixture(params=PAIRS, ids=str)
 def lock(request: pytest.FixtureRequest) -> Iterator[Scene]:
     scene = Scene(request.param)
     yield scene

@@ -12,12 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pottery_like.exceptions import DecodeError, QueueEmptyError
-from tests.conftest import Maker
+from tests.conftest import Maker, every, few
 from tests.support.outcome import assert_same, jsonable, outcome
-from tests.support.servers import FEW
 from tests.support.strategies import uncarried, values
-
-few = pytest.mark.parametrize("make", FEW, ids=str, indirect=True)
 
 calls = st.one_of(
     st.tuples(st.just("put"), st.tuples(values)),
@@ -32,13 +29,16 @@ calls = st.one_of(
 )
 
 
+@every
 @settings(max_examples=12)
 @given(steps=st.lists(calls, max_size=15))
 def test_simple_queue(make: Maker, steps: list[Any]) -> None:
     oracle: queue.SimpleQueue[Any] = queue.SimpleQueue()
     subject = make("RedisSimpleQueue")
     for name, arguments in steps:
-        expected = outcome(lambda: jsonable(getattr(oracle, name)(*arguments)))  # noqa: B023
+        # CPython's own get() can miss a timeout this short, and then waits for ever.
+        asked = (False,) if arguments in ((True, 0), (True, 0.0001)) else arguments
+        expected = outcome(lambda: jsonable(getattr(oracle, name)(*asked)))  # noqa: B023
         assert_same((name, arguments), expected, outcome(lambda: getattr(subject, name)(*arguments)))  # noqa: B023
     assert subject.qsize() == oracle.qsize()
     subject.clear()
@@ -104,13 +104,13 @@ def _put(make: Maker, name: str, key: str) -> None:
 def test_waits_beyond_the_socket_timeout(make: Maker) -> None:
     client = make.setup.client(socket_timeout=0.2) if make.loop is None else make.loop.call(_short(make))
     subject = make("RedisSimpleQueue", client=client)
-    producer = threading.Timer(0.7, _put, (make, "RedisSimpleQueue", subject.key))
+    producer = threading.Timer(0.45, _put, (make, "RedisSimpleQueue", subject.key))
     producer.start()
     assert subject.get() == "late"
     started = time.monotonic()
     with pytest.raises(queue.Empty):
-        subject.get(timeout=0.5)
-    assert time.monotonic() - started >= 0.5
+        subject.get(timeout=0.3)
+    assert time.monotonic() - started >= 0.3
     producer.join()
     make.run(client.close() if make.loop is None else client.aclose())
 

@@ -13,8 +13,6 @@ import redis.asyncio
 from pottery_like import AIORedisList, RedisList
 from tests.support.servers import Node, programs, wait_until
 
-SERVERS = sorted(programs())
-
 
 def syncs(node: Node, world: str, timeout: float = 5.0) -> str:
     """Append to a list and return what its sync() says."""
@@ -41,9 +39,8 @@ def caught_up(replica: Node) -> Callable[[], bool]:
     return up
 
 
-@pytest.mark.parametrize("world", ["sync", "aio"])
-@pytest.mark.parametrize("server", SERVERS)
-def test_disk(server: str, world: str) -> None:
+def test_disk(place: tuple[str, str]) -> None:
+    server, world = place
     node = Node(programs()[server], ("--appendonly", "yes")).start()
     with redispy.Redis(port=node.port) as client:
         # WAITAOF came with Redis 7.2; without it a server can't tell.
@@ -52,9 +49,8 @@ def test_disk(server: str, world: str) -> None:
     node.stop()
 
 
-@pytest.mark.parametrize("world", ["sync", "aio"])
-@pytest.mark.parametrize("server", SERVERS)
-def test_replicas(server: str, world: str) -> None:
+def test_replicas(place: tuple[str, str]) -> None:
+    server, world = place
     node = Node(programs()[server], ("--repl-diskless-sync-delay", "0")).start()
     replica = Node(programs()[server], ("--replicaof", f"127.0.0.1 {node.port}")).start()
     wait_until(caught_up(replica), "the replica has caught up")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -10,10 +10,10 @@ import redis as redispy
 import redis.asyncio
 
 from pottery_like._core.keys import slot
-from tests.conftest import Maker
+from tests.conftest import Maker, maker
 from tests.support.calls import CALLS, FILL
 from tests.support.facade import Loop
-from tests.support.servers import Node, Setup, programs, start_cluster, wait_until
+from tests.support.servers import Node, Setup, cluster, programs, start_cluster, wait_until
 
 KEY = "{moving}"
 
@@ -25,22 +25,16 @@ SECOND_KEY = {
 }
 
 
-@pytest.fixture(scope="module", params=sorted(programs()))
-def nodes(request: pytest.FixtureRequest) -> Iterator[list[Node]]:
-    nodes = start_cluster(programs()[request.param])
-    yield nodes
-    for node in nodes:
-        node.stop()
+@pytest.fixture
+def nodes(place: tuple[str, str]) -> tuple[Node, ...]:
+    return cluster(place[0])
 
 
-@pytest.fixture(params=["sync", "aio"])
-def make(nodes: list[Node], request: pytest.FixtureRequest) -> Iterator[Maker]:
-    loop = Loop() if request.param == "aio" else None
-    package: Any = redispy if loop is None else redis.asyncio
-    connect = lambda: package.RedisCluster(host="127.0.0.1", port=nodes[0].port)  # noqa: E731
-    maker = Maker(Setup("any", "cluster", 2, request.param), loop.call(connect) if loop else connect(), loop)
-    yield maker
-    maker.close()
+@pytest.fixture
+def make(place: tuple[str, str]) -> Iterator[Maker]:
+    shared = maker(Setup(place[0], "cluster", 2, place[1]))
+    yield shared
+    shared.clean()
 
 
 CHOSEN = {
@@ -55,7 +49,7 @@ CHOSEN = {
 class Move:
     """The slot of KEY on its way from its master to another."""
 
-    def __init__(self, nodes: list[Node]) -> None:
+    def __init__(self, nodes: Sequence[Node]) -> None:
         self.number = slot(KEY.encode())
         self.clients = [redispy.Redis(port=node.port) for node in nodes]
         ids = [client.execute_command("CLUSTER MYID").decode() for client in self.clients]
@@ -97,7 +91,7 @@ def spans(slots: list[list[str]]) -> list[list[str]]:
 
 
 @pytest.mark.parametrize("name", sorted(CALLS))
-def test_slot_moves(nodes: list[Node], make: Maker, name: str) -> None:
+def test_slot_moves(nodes: Sequence[Node], make: Maker, name: str) -> None:
     """Before, during and after a slot's move, methods do their work once: plain commands, scripts and transactions."""
     for method in CHOSEN[name]:
         call = CALLS[name][method]
@@ -149,13 +143,27 @@ def test_keys_in_several_slots_are_read_first(make: Maker) -> None:
         container.clear()
 
 
-def test_a_dead_master_is_reported(nodes: list[Node], make: Maker) -> None:
-    container = make("RedisDict", {"a": 1}, key=f"{KEY}:dict")
-    dead = next(node for node in nodes if answers_for(node, f"{KEY}:dict"))
-    dead.kill()
+@pytest.fixture
+def doomed(place: tuple[str, str]) -> Iterator[tuple[list[Node], Maker]]:
+    """A cluster of the test's own."""
+    nodes = start_cluster(programs()[place[0]])
+    loop = Loop() if place[1] == "aio" else None
+    package: Any = redispy if loop is None else redis.asyncio
+    connect = lambda: package.RedisCluster(host="127.0.0.1", port=nodes[0].port)  # noqa: E731
+    own = Maker(Setup(place[0], "cluster", 2, place[1]), loop.call(connect) if loop else connect(), loop)
+    yield nodes, own
+    own.keys.clear()
+    own.close()
+    for node in nodes:
+        node.stop()
+
+
+def test_a_dead_master_is_reported(doomed: tuple[list[Node], Maker]) -> None:
+    nodes, own = doomed
+    container = own("RedisDict", {"a": 1}, key=f"{KEY}:dict")
+    next(node for node in nodes if answers_for(node, f"{KEY}:dict")).kill()
     with pytest.raises((redispy.ConnectionError, redispy.TimeoutError, redispy.RedisError)):
         container["a"]
-    dead.start()
 
 
 def answers_for(node: Node, key: str) -> bool:

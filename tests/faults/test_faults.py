@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -17,25 +17,12 @@ from pottery_like.exceptions import DecodeError, OutcomeUnknownError, WrongTypeE
 from tests.conftest import Maker
 from tests.support.calls import CALLS, FILL, Call
 from tests.support.facade import Loop
+from tests.support.locks import InBackground
 from tests.support.proxy import Proxy, proxied
-from tests.support.servers import Node, Setup, programs, wait_until
+from tests.support.servers import Node, Setup, wait_until
 
-SERVERS = sorted(programs())
 CASES = [(name, method) for name, calls in CALLS.items() for method in calls]
 TIMEOUT = 0.5
-
-
-@pytest.fixture(scope="module", params=SERVERS)
-def node(request: pytest.FixtureRequest) -> Iterator[Node]:
-    """A server that may be mistreated."""
-    node = Node(programs()[request.param]).start()
-    yield node
-    node.stop()
-
-
-@pytest.fixture(params=["sync", "aio"])
-def world(request: pytest.FixtureRequest) -> Any:
-    return request.param
 
 
 class Bench:
@@ -120,14 +107,15 @@ NEVER_TWICE = {
 @pytest.mark.parametrize("silent", [False, True])
 def test_what_must_not_run_twice_is_not_sent_twice(node: Node, world: str, silent: bool) -> None:
     """Even by a client that retries ten times: the outcome is reported as unknown."""
-    with proxied(node.port) as proxy:
-        bench = Bench(node, world, proxy, 10)
-        proxy.silent = silent
-        for name in CALLS:
+
+    def lose(name: str) -> None:
+        with proxied(node.port) as proxy:
+            bench = Bench(node, world, proxy, 10)
+            proxy.silent = silent
             for method in NEVER_TWICE[name] if not silent else NEVER_TWICE[name][:1]:
                 call = CALLS[name][method]
-                call(filled(bench, name, "fault"), 5)
-                container = filled(bench, name, "fault")
+                call(filled(bench, name, f"fault:{name}"), 5)
+                container = filled(bench, name, f"fault:{name}")
                 proxy.lose = 1
                 started = time.monotonic()
                 with pytest.raises(OutcomeUnknownError) as caught:
@@ -135,7 +123,17 @@ def test_what_must_not_run_twice_is_not_sent_twice(node: Node, world: str, silen
                 assert isinstance(caught.value, redispy.TimeoutError if silent else redispy.ConnectionError)
                 assert time.monotonic() - started < TIMEOUT + 1
                 proxy.lose = 0
-        bench.close()
+            bench.abandon()
+
+    at_once(lose)
+
+
+def at_once(call: Callable[[str], None]) -> None:
+    """Call with the name of each container, each in a thread: they wait together."""
+    for each in [InBackground(call, name) for name in CALLS]:
+        error = each.wait()
+        if error is not None:
+            raise error
 
 
 def test_refused_connection(node: Node, world: str) -> None:
@@ -154,13 +152,16 @@ def test_paused_server(node: Node, world: str) -> None:
     # This also tells the server the scripts: what it answers with NOSCRIPT doesn't run.
     expected = {name: expected_state(bench, name, CALLS[name][NEVER_TWICE[name][0]]) for name, bench in benches.items()}
     node.signal(signal.SIGSTOP)
+
+    def ask(name: str) -> None:
+        started = time.monotonic()
+        with pytest.raises(OutcomeUnknownError) as caught:
+            CALLS[name][NEVER_TWICE[name][0]](containers[name], 5)
+        assert isinstance(caught.value, redispy.TimeoutError)
+        assert time.monotonic() - started < TIMEOUT + 1
+
     try:
-        for name, container in containers.items():
-            started = time.monotonic()
-            with pytest.raises(OutcomeUnknownError) as caught:
-                CALLS[name][NEVER_TWICE[name][0]](container, 5)
-            assert isinstance(caught.value, redispy.TimeoutError)
-            assert time.monotonic() - started < TIMEOUT + 1
+        at_once(ask)
     finally:
         node.signal(signal.SIGCONT)
     for name, bench in benches.items():

@@ -11,17 +11,9 @@ import redis as redispy
 from pottery_like import BloomFilter, HyperLogLog, OutcomeUnknownError
 from tests.support.facade import Loop, wrap
 from tests.support.proxy import Proxy, proxied
-from tests.support.servers import Node, programs
+from tests.support.servers import Node
 
 MODES: list[dict[str, Any]] = [{}, {"scalable": True}, {"window": 3600}]
-
-
-@pytest.fixture(scope="module", params=sorted(programs()))
-def node(request: pytest.FixtureRequest) -> Iterator[Node]:
-    """A server that may be mistreated."""
-    node = Node(programs()[request.param]).start()
-    yield node
-    node.stop()
 
 
 @pytest.fixture

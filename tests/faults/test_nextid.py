@@ -18,18 +18,6 @@ from tests.support.proxy import proxied
 from tests.support.servers import Node
 
 
-@pytest.fixture
-def five() -> Iterator[list[Node]]:
-    """Five independent masters, to be mistreated."""
-    program = next(iter(servers.programs().values()))
-    nodes = [Node(program).start() for _ in range(5)]
-    yield nodes
-    for node in nodes:
-        if node.process is not None:
-            node.signal(signal.SIGCONT)
-        node.stop()
-
-
 @pytest.fixture(params=["sync", "aio"])
 def world(request: pytest.FixtureRequest) -> Iterator[World]:
     world = World(request.param)
@@ -154,12 +142,9 @@ def test_lost_replies_of_a_quorum(world: World, five: list[Node]) -> None:
     assert _increasing(taken)
 
 
-def test_processes_while_masters_fail(five: list[Node]) -> None:
+def test_processes_while_masters_fail() -> None:
     """One master at a time is paused, or killed and restarted with its memory; no id is given out twice."""
-    for node in five:
-        node.kill()
-        node.options = ("--appendonly", "yes", "--appendfsync", "no")
-        node.start()
+    five = servers.spares(next(iter(servers.programs())), 5, ("--appendonly", "yes", "--appendfsync", "no"))
     takers = Takers(4, [Case([node.port for node in five], 100)])
     takers.start()
     for index in (0, 3, 1):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -12,21 +12,17 @@ import redis as redispy
 import redis.asyncio
 
 from tests.faults.test_cluster import Move
-from tests.faults.test_queues import CLASSES, both, wait_for_blocked, worlds
-from tests.support.servers import Node, programs, start_cluster
+from tests.faults.test_queues import CLASSES, both, wait_for_blocked
+from tests.support.servers import Node, cluster
 
 
-@pytest.fixture(scope="module", params=sorted(programs()))
-def nodes(request: pytest.FixtureRequest) -> Iterator[list[Node]]:
-    nodes = start_cluster(programs()[request.param])
-    yield nodes
-    for node in nodes:
-        node.stop()
+@pytest.fixture
+def nodes(place: tuple[str, str]) -> tuple[Node, ...]:
+    return cluster(place[0])
 
 
 @both
-@worlds
-def test_wait_follows_a_slot_that_moves(nodes: list[Node], world: str, name: str) -> None:
+def test_wait_follows_a_slot_that_moves(nodes: Sequence[Node], world: str, name: str) -> None:
     key = "{moving}:queue"
     move = Move(nodes)
     got: list[Any] = []

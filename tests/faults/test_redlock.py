@@ -19,28 +19,15 @@ from pottery_like.exceptions import QuorumIsImpossible, ReleaseUnlockedLock
 from pottery_like.redlock import Redlock
 from tests.support.locks import Actor, InBackground
 from tests.support.proxy import proxied
-from tests.support.servers import Node, programs, wait_until
+from tests.support.servers import Node, wait_until
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 WORLDS = ["sync", "aio"]
-PROGRAM = next(iter(programs().values()))
-
-
-@pytest.fixture(scope="module")
-def five() -> Iterator[list[Node]]:
-    nodes = [Node(PROGRAM).start() for _ in range(5)]
-    yield nodes
-    for node in nodes:
-        node.stop()
 
 
 @pytest.fixture
-def nodes(five: list[Node]) -> Iterator[list[Node]]:
-    yield five
-    for node in five:
-        if node.process is None:
-            node.start()
-        node.signal(signal.SIGCONT)
+def nodes(five: list[Node]) -> list[Node]:
+    return five
 
 
 @pytest.fixture(params=WORLDS)

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pottery_like import KeyExistsError
-from tests.conftest import Maker
+from tests.conftest import Maker, every
 from tests.support.model import (
     COMPARISONS,
     PLACES,
@@ -185,6 +185,7 @@ def subjects(make: Maker) -> Iterator[dict[str, Any]]:
         yield found | {"alias": make("RedisCounter", key=found["self"].key)}
 
 
+@every
 @given(start=st.fixed_dictionaries(dict.fromkeys(PLACES, mappings)), steps=st.lists(calls, max_size=14))
 def test_counter(make: Maker, subjects: dict[str, Any], start: dict[str, dict[Any, Any]], steps: list[Any]) -> None:
     oracles = {place: Counter(counts) for place, counts in start.items()}

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pottery_like import KeyExistsError
-from tests.conftest import Maker
+from tests.conftest import Maker, every
 from tests.support.model import (
     PLACES,
     Fresh,
@@ -67,6 +67,7 @@ def subjects(make: Maker) -> Iterator[dict[str, Any]]:
         yield found
 
 
+@every
 @given(
     maxlen=st.sampled_from(MAXLENS),
     start=st.fixed_dictionaries({place: st.lists(elements, max_size=12) for place in PLACES}),

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pottery_like import KeyExistsError
-from tests.conftest import Maker
+from tests.conftest import Maker, every
 from tests.support.model import PLACES, Index, Other, assert_exact, at_sizes, call, exact, places
 from tests.support.outcome import outcome
 from tests.support.sequences import (
@@ -83,6 +83,7 @@ def subjects(make: Maker) -> Iterator[dict[str, Any]]:
         yield found
 
 
+@every
 @given(
     start=st.fixed_dictionaries({place: st.lists(elements, max_size=12) for place in PLACES}),
     steps=st.lists(calls, max_size=14),

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pottery_like import KeyExistsError
-from tests.conftest import Maker
+from tests.conftest import Maker, every
 from tests.support.model import (
     COMPARISONS,
     PLACES,
@@ -123,6 +123,7 @@ def applicable(make: Maker, name: str, arguments: tuple[Any, ...]) -> bool:
     )
 
 
+@every
 @given(
     start=st.fixed_dictionaries(dict.fromkeys(PLACES, st.sets(keys, max_size=5))), steps=st.lists(calls, max_size=12)
 )

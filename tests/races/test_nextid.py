@@ -2,25 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-import pytest
-
-from tests.support import servers
 from tests.support.ids import Case, Takers
 from tests.support.servers import Node
 
 PROCESSES = 8
-
-
-@pytest.fixture(scope="module")
-def five() -> Iterator[list[Node]]:
-    """Five independent masters."""
-    program = next(iter(servers.programs().values()))
-    nodes = [Node(program).start() for _ in range(5)]
-    yield nodes
-    for node in nodes:
-        node.stop()
 
 
 def test_no_id_twice_and_no_call_fails(five: list[Node]) -> None:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import time
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,20 +11,17 @@ import pytest
 
 from pottery_like import RedisQueue, RedisSimpleQueue
 from tests.races.queue_workers import KEY, client, consume, produce, work
-from tests.support.servers import Node, programs, wait_until
+from tests.support.processes import context
+from tests.support.servers import ALL, Node, programs, spares, wait_until
 
 PRODUCERS = CONSUMERS = 8
 ITEMS = 60
-context = multiprocessing.get_context("forkserver")
-context.set_forkserver_preload(["tests.races.queue_workers"])
 
 
-@pytest.fixture(params=sorted(programs()))
-def node(request: pytest.FixtureRequest) -> Iterator[Node]:
+@pytest.fixture(params=sorted(programs())[0 if ALL else -1 :])
+def node(request: pytest.FixtureRequest) -> Node:
     """A server that forgets nothing it has confirmed."""
-    node = Node(programs()[request.param], ("--appendonly", "yes", "--appendfsync", "always")).start()
-    yield node
-    node.stop()
+    return spares(request.param, options=("--appendonly", "yes", "--appendfsync", "always"))[0]
 
 
 def start(target: Any, *args: Any) -> Any:

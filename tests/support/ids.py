@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ import redis.asyncio
 from pottery_like.aio.nextid import AIONextID
 from pottery_like.nextid import NextID
 from tests.support.facade import Loop
+from tests.support.processes import context
 
 
 class World:
@@ -88,7 +88,6 @@ class Takers:
     """Processes that take ids together, one case after the other."""
 
     def __init__(self, processes: int, cases: list[Case]) -> None:
-        context = multiprocessing.get_context("spawn")
         self._ready, self._results = context.Barrier(processes + 1), context.Queue()
         args = (cases, self._ready, self._results)
         self._processes = [context.Process(target=_take_ids, args=args) for _ in range(processes)]

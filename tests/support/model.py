@@ -20,7 +20,7 @@ _sync = next(setup for setup in _standalone if (setup.protocol, setup.world) == 
 _aio = next(setup for setup in reversed(_standalone) if (setup.protocol, setup.world) == (3, "aio"))
 at_sizes = pytest.mark.parametrize(
     ("make", "size"),
-    [(_sync, 1000), (_sync, 1001), (_sync, 2500), (_aio, 1001)],
+    [(_sync, 1000), (_sync, 2500), (_aio, 1001)],
     indirect=["make"],
     ids=str,
 )
@@ -109,6 +109,8 @@ def places(make: Maker, name: str, **options: Any) -> Iterator[dict[str, Any]]:
 
 def exact(value: Any) -> Any:
     """Return what is equal for the same values of the same types only: ``1``, ``1.0``, ``True`` differ."""
+    if isinstance(value, str):
+        return value
     if isinstance(value, list | tuple | deque):
         return [exact(item) for item in value]
     if isinstance(value, dict):

@@ -10,9 +10,11 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import astuple, dataclass, field
 from functools import cache
+from itertools import product
 from typing import Any
 
 import redis
@@ -36,16 +38,26 @@ def programs() -> dict[str, str]:
     return found
 
 
+_given: set[int] = set()
+
+
 def free_port() -> int:
-    """Return a port that is free, and whose cluster bus port is free too."""
+    """Return a port that is free, and whose cluster bus port is free too, below those that systems give to clients.
+
+    It stays free until its server is there: each of xdist's workers has ports of its own, and gives none twice.
+    """
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) % 8
     while True:
-        port = random.randrange(20000, 50000)
+        port = random.randrange(10000 + worker, 20000, 8)
+        if port in _given:
+            continue
         try:
             for number in (port, port + 10000):
                 with socket.socket() as probe:
                     probe.bind(("127.0.0.1", number))
         except OSError:
             continue
+        _given.add(port)
         return port
 
 
@@ -72,14 +84,28 @@ class Node:
         """The unix socket."""
         return os.path.join(self.directory, "s")
 
-    def start(self) -> Node:
-        """Start the process and wait until it answers."""
+    def launch(self) -> Node:
+        """Start the process."""
         arguments = ["--port", str(self.port), "--bind", "127.0.0.1", "--unixsocket", self.path, "--save", ""]
         log = open(os.path.join(self.directory, "log"), "ab")  # noqa: SIM115
         with log:
             self.process = subprocess.Popen(
                 [self.program, *arguments, "--dir", self.directory, *self.options], stdout=log, stderr=log
             )
+        return self
+
+    def start(self) -> Node:
+        """Start the process and wait until it answers."""
+        return self.launch().ready()
+
+    def resume(self) -> None:
+        """Start the process if it doesn't run, and wake it if it is paused."""
+        if self.process is None:
+            self.launch()
+        self.signal(signal.SIGCONT)
+
+    def ready(self) -> Node:
+        """Wait until the process answers."""
         wait_until(self.answers, f"{self.program} on port {self.port} answers")
         return self
 
@@ -111,25 +137,49 @@ class Node:
         shutil.rmtree(self.directory, ignore_errors=True)
 
 
-def start_cluster(program: str) -> list[Node]:
-    """Start three masters that share the slots."""
-    nodes = [Node(program, ("--cluster-enabled", "yes", "--cluster-node-timeout", "5000")).start() for _ in range(3)]
-    bounds = [0, 5461, 10923, 16384]
-    for index, node in enumerate(nodes):
-        with redis.Redis(port=node.port) as client:
-            client.execute_command("CLUSTER ADDSLOTS", *range(bounds[index], bounds[index + 1]))
-            for other in nodes:
-                client.execute_command("CLUSTER MEET", "127.0.0.1", other.port)
+def start_nodes(program: str, number: int, options: tuple[str, ...] = ()) -> list[Node]:
+    """Start independent servers side by side."""
+    nodes = [Node(program, options).launch() for _ in range(number)]
+    return [node.ready() for node in nodes]
 
-    def agreed() -> bool:
-        for node in nodes:
-            with redis.Redis(port=node.port) as client:
+
+BOUNDS = [0, 5461, 10923, 16384]
+
+
+def launch_cluster(program: str) -> list[Node]:
+    """Start three masters that share the slots; they answer two seconds later."""
+    nodes = [Node(program, ("--cluster-enabled", "yes", "--cluster-node-timeout", "5000")) for _ in range(3)]
+    names = [uuid.uuid4().hex + uuid.uuid4().hex[:8] for _ in nodes]
+    for own, node in enumerate(nodes):
+        # What a cluster writes down when it is formed, so that nobody has to wait until its nodes have met.
+        lines = [
+            f"{name} 127.0.0.1:{each.port}@{each.port + 10000} {'myself,' * (index == own)}master - 0 0 {index + 1}"
+            f" connected {BOUNDS[index]}-{BOUNDS[index + 1] - 1}"
+            for index, (name, each) in enumerate(zip(names, nodes, strict=True))
+        ]
+        with open(os.path.join(node.directory, "nodes.conf"), "w") as file:
+            file.write("\n".join([*lines, "vars currentEpoch 3 lastVoteEpoch 0", ""]))
+        node.launch()
+    return nodes
+
+
+def formed(nodes: Sequence[Node]) -> bool:
+    """Whether all of a cluster's nodes answer for their slots, and know each other."""
+    for node in nodes:
+        try:
+            with redis.Redis(port=node.port, socket_timeout=1, retry=None) as client:
                 info = client.execute_command("CLUSTER INFO")
-                if info["cluster_state"] != "ok" or info["cluster_known_nodes"] != "3":
-                    return False
-        return True
+        except redis.RedisError:
+            return False
+        if info["cluster_state"] != "ok" or info["cluster_known_nodes"] != str(len(nodes)):
+            return False
+    return True
 
-    wait_until(agreed, "the cluster is formed")
+
+def start_cluster(program: str) -> list[Node]:
+    """Start three masters that share the slots, and wait until they answer."""
+    nodes = launch_cluster(program)
+    wait_until(lambda: formed(nodes), "the cluster is formed")
     return nodes
 
 
@@ -137,19 +187,57 @@ _nodes: list[Node] = []
 
 
 @cache
-def standalone(name: str) -> Node:
-    """Return the shared single server of a program."""
-    node = Node(programs()[name]).start()
+def _standalone(name: str) -> Node:
+    node = Node(programs()[name]).launch()
     _nodes.append(node)
     return node
 
 
 @cache
-def cluster(name: str) -> tuple[Node, ...]:
-    """Return the shared cluster of a program."""
-    nodes = start_cluster(programs()[name])
+def _cluster(name: str) -> tuple[Node, ...]:
+    nodes = launch_cluster(programs()[name])
     _nodes.extend(nodes)
     return tuple(nodes)
+
+
+@cache
+def standalone(name: str) -> Node:
+    """Return the shared single server of a program."""
+    return _standalone(name).ready()
+
+
+@cache
+def cluster(name: str) -> tuple[Node, ...]:
+    """Return the shared cluster of a program."""
+    nodes = _cluster(name)
+    wait_until(lambda: formed(nodes), "the cluster is formed")
+    return nodes
+
+
+_spares: dict[tuple[str, tuple[str, ...]], list[Node]] = {}
+
+
+def spares(name: str, number: int = 1, options: tuple[str, ...] = ()) -> list[Node]:
+    """Return empty servers that a test may mistreat; later ones get the same, recovered."""
+    nodes = _spares.setdefault((name, options), [])
+    while len(nodes) < number:
+        nodes.append(Node(programs()[name], options))
+        _nodes.append(nodes[-1])
+    for node in nodes[:number]:
+        node.resume()
+    for node in nodes[:number]:
+        with redis.Redis(port=node.ready().port) as client:
+            client.config_set("maxmemory", 0)
+            client.flushall()
+            client.script_flush()
+    return nodes[:number]
+
+
+def launch_all() -> None:
+    """Start all shared servers; who needs one waits until it answers."""
+    for name in programs():
+        _standalone(name)
+        _cluster(name)
 
 
 def stop_all() -> None:
@@ -157,6 +245,7 @@ def stop_all() -> None:
     for node in _nodes:
         node.stop()
     _nodes.clear()
+    _spares.clear()
 
 
 @dataclass(frozen=True)
@@ -191,5 +280,24 @@ SETUPS = [
     for world in ("sync", "aio")
 ]
 
-FEW = [each for each in SETUPS if str(each).endswith(("standalone-resp2-sync", "cluster-resp3-aio"))]
-"""For tests that take their time: both topologies, protocols and worlds, but not all combinations."""
+ALL = os.environ.get("MATRIX") == "all"
+"""Whether every test runs on every set-up; see tests/conftest.py."""
+
+
+def _differences(setup: Setup) -> int:
+    return sum(one != other for one, other in zip(astuple(setup), astuple(SETUPS[0]), strict=True))
+
+
+PAIRS = SETUPS if ALL else [each for each in SETUPS if _differences(each) in {0, max(map(_differences, SETUPS)) - 1}]
+"""Whatever two properties of a set-up meet, they meet in one of these: the first one, and those that differ from it in
+all properties but one."""
+
+SERVER_WORLDS = (
+    list(product(sorted(programs()), ("sync", "aio")))
+    if ALL
+    else [(sorted(programs())[index % len(programs())], world) for index, world in enumerate(("sync", "aio"))]
+)
+"""For what goes wrong between one client and one server: each server and each world."""
+
+FEW = SETUPS if ALL else list({(each.topology, each.world): each for each in reversed(PAIRS)}.values())[::-1]
+"""For what takes its time, and for what depends on topology and world alone: each topology in each world."""
