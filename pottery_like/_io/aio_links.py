@@ -83,9 +83,11 @@ class Link:
 
     async def open(self, prefixes: tuple[bytes, ...]) -> None:
         """Connect, have the server track, and hear the first answers.  Raises what went wrong."""
+        self._adopt()
         try:
             await asyncio.wait_for(self._open(prefixes), self._patience)
         except BaseException:
+            self._leave()
             _close(self._listening)
             _close(self._tracked)
             raise
@@ -108,7 +110,6 @@ class Link:
             self._listener, self.born = stop.value
         self.pulse = Pulse(self._max_stale, self.born)
         self.prefixes = prefixes
-        self._adopt()
 
     def start(self) -> None:
         """Begin to listen."""
@@ -137,6 +138,13 @@ class Link:
             held.add(self._listening)
         elif isinstance(held, list):
             held.append(self._listening)
+
+    def _leave(self) -> None:
+        held = self._held()
+        if isinstance(held, set):
+            held.discard(self._listening)
+        elif isinstance(held, list) and self._listening in held:
+            held.remove(self._listening)
 
     @property
     def address(self) -> Any:
@@ -218,11 +226,7 @@ class Link:
     def close(self) -> None:
         """Close the connections, the tracked one as soon as nobody talks on it."""
         self.dead = True
-        held = self._held()
-        if isinstance(held, set):
-            held.discard(self._listening)
-        elif isinstance(held, list) and self._listening in held:
-            held.remove(self._listening)
+        self._leave()
         _close(self._listening)
         if not self._lent:
             _close(self._tracked)
@@ -248,7 +252,8 @@ class Link:
         :param proof: when a write was sent that the server has answered.
         """
         self._talking = self._lent = False
-        if proof is not None and not self.dead:
+        # In a cluster the other questions must be asked too, however much is written.
+        if proof is not None and not self.dead and not self._question.clustered:
             self.pulse.tracked(proof)
         if self.dead:
             _close(self._tracked)

@@ -12,14 +12,14 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from redis.asyncio import Redis, RedisCluster
-from redis.exceptions import RedisError
+from redis.exceptions import RedisClusterException, RedisError
 
 from pottery_like._core.coherence import LONGEST, REFUSED, Backoff, Stats, Tier, Tiers
 from pottery_like._core.op import Batch, Op
 from pottery_like._io.aio import Runner
 from pottery_like._io.aio_connections import Place
 from pottery_like._io.aio_links import Link, peer_of
-from pottery_like._io.watching import Hearing, Messages, Refused, covers, patience, publication, refusal
+from pottery_like._io.watching import Hearing, Messages, Noted, Refused, covers, patience, publication, refusal
 
 T = TypeVar("T")
 
@@ -59,7 +59,7 @@ class Tracker:
         self._attempts: dict[str, float] = {}
         self._trying: dict[str, asyncio.Task[None]] = {}
         self._backoffs: dict[str, Backoff] = {}
-        self._known: set[str] = set()
+        self._relearn = False
         self._met: set[str] = set()
         # Only a Sentinel's pool has somebody to ask who the master is.
         pool = getattr(self.runner.client, "connection_pool", None)
@@ -103,13 +103,13 @@ class Tracker:
 
     async def read(self, op: Op[T]) -> tuple[T, bool]:
         """Run an operation; also return whether its answer may be kept.  One round trip."""
-        note = _Noted(self._link(op), op)
+        note = Noted(self._link(op), op, peer_of)
         result = await self.runner.run(op, note)
         return result, note.kept
 
     async def batch(self, ops: Sequence[Op[Any]]) -> tuple[list[Any], list[bool]]:
         """Run operations together; also return for each whether its answer may be kept."""
-        noted = [_Noted(self._link(op), op) for op in ops]
+        noted = [Noted(self._link(op), op, peer_of) for op in ops]
         results = await self.runner.batch(Batch(tuple(ops)), lambda index, connection: noted[index](connection))
         return results, [note.kept for note in noted]
 
@@ -119,7 +119,8 @@ class Tracker:
         :param own: the tier that may keep it; the client's others forget the keys.
 
         Nobody tells of a write that may be kept.  So a tier whose placeholder is gone by then, to another fill or
-        another write of its own, forgets the key: placeholder and copy, whoever's they are.
+        another write of its own, forgets the key: placeholder and copy, whoever's they are.  (What a script writes
+        is told of like anybody's write: such a copy doesn't stay for long.)
         """
         if self._messages:
             published = publication(op, self._tiers.prefixes)
@@ -179,7 +180,7 @@ class Tracker:
             return self._links.get("")
         try:
             return self._links.get(client.nodes_manager.get_node_from_slot(op.slot).name)
-        except RedisError:
+        except (RedisError, RedisClusterException):
             return None
 
     def _resume(self) -> None:
@@ -233,6 +234,7 @@ class Tracker:
         self._attempts[name] = now + backoff.pause()
         if self.runner.clustered:
             self._attempts[LAYOUT] = now + backoff.pause()
+            self._relearn = True
         self._wake()
 
     def rest(self) -> None:
@@ -262,6 +264,7 @@ class Tracker:
                 pause = REFUSED
             else:
                 pause = self._backoffs.setdefault(name, Backoff()).pause()
+                self._relearn = True
         finally:
             self._trying.pop(name, None)
         if pause is not None and not self._links and not self._trying:
@@ -295,7 +298,8 @@ class Tracker:
         """Learn the cluster's masters."""
         client: Any = self.runner.client
         await client.initialize()
-        if self._known:
+        if self._relearn:
+            self._relearn = False
             await client.nodes_manager.initialize()
         names = {node.name for node in client.get_primaries()}
         self._attempts.pop(LAYOUT, None)
@@ -304,7 +308,6 @@ class Tracker:
         for name in self._attempts.keys() - names:
             del self._attempts[name]
         gone = [self._links.pop(name) for name in self._links.keys() - names]
-        self._known |= names
         for link in gone:
             link.die()
 
@@ -343,28 +346,6 @@ class Tracker:
         """Begin anew in a child process: the links are the parent's."""
         self._tiers.forked()
         self._reset()
-
-
-class _Noted:
-    """Whether one answer may be kept."""
-
-    def __init__(self, link: Link | None, op: Op[Any]) -> None:
-        self._link = link
-        self._op = op
-        self._sound = False
-
-    def __call__(self, connection: Any) -> None:
-        link = self._link
-        self._sound = (
-            link is not None
-            and connection is not None
-            and covers(link, self._op, time.monotonic())
-            and peer_of(connection) == link.peer
-        )
-
-    @property
-    def kept(self) -> bool:
-        return self._sound and self._link is not None and covers(self._link, self._op, time.monotonic())
 
 
 def _attend(reference: weakref.ref[Tracker]) -> None:

@@ -19,11 +19,9 @@ from redis.retry import Retry
 
 from pottery_like._core.coherence import Pulse, Tiers, additions, minimal
 from pottery_like._core.replies import Flush, Keys, Refusal, Replies
+from pottery_like._io.quick import PORTION, receiver
 from pottery_like._io.servers import connection_arguments
 from pottery_like._io.watching import UNTRACKED, Hearing, Question, Words, accepted, greeting, pair, patience
-
-PORTION = 1 << 18
-"""Bytes to read at once."""
 
 UNREADY = (BlockingIOError, InterruptedError, ssl.SSLWantReadError)
 """What reading raises if there is nothing to be read yet."""
@@ -37,6 +35,11 @@ def peer_of(connection: Any) -> Any:
         return getattr(connection, "_conn", connection)._sock.getpeername()
     except (AttributeError, OSError):
         return None
+
+
+def _own(sock: socket.socket) -> socket.socket:
+    """Return a socket that nobody else closes: its number might be another connection's at once."""
+    return sock if isinstance(sock, ssl.SSLSocket) else sock.dup()
 
 
 class Link:
@@ -85,9 +88,11 @@ class Link:
 
     def open(self, prefixes: tuple[bytes, ...]) -> None:
         """Connect, have the server track, and hear the first answers.  Raises what went wrong."""
+        self._adopt()
         try:
             self._open(prefixes)
         except BaseException:
+            self._leave()
             self._listening.disconnect()
             self._tracked.disconnect()
             raise
@@ -98,7 +103,6 @@ class Link:
             connection.connect()
             # From here on bytes are read without redis-py, whose buffer is empty.
             connection._sock.settimeout(self._patience)
-        self.listening_socket: socket.socket = self._listening._sock
         self.tracked_socket: socket.socket = self._tracked._sock
         self.peer = peer_of(self._tracked)
         if peer_of(self._listening) != self.peer:
@@ -111,10 +115,11 @@ class Link:
         except StopIteration as stop:
             self._listener, self.born = stop.value
         self.pulse = Pulse(self._max_stale, self.born)
-        self.listening_socket.setblocking(False)
         self.tracked_socket.settimeout(self._tracked.socket_timeout)
+        self.listening_socket = _own(self._listening._sock)
+        self.listening_socket.setblocking(False)
+        self._receive = receiver(self.listening_socket)
         self.prefixes = prefixes
-        self._adopt()
 
     def _answers_to(self, connection: Any, commands: list[Words]) -> list[Any]:
         sock = connection._sock
@@ -156,7 +161,7 @@ class Link:
     def hear(self) -> None:
         """Read what has come on the listening connection."""
         try:
-            data = self.listening_socket.recv(PORTION)
+            data = self._receive()
         except UNREADY:
             return
         except OSError:
@@ -260,6 +265,7 @@ class Link:
         self.dead = True
         self._leave()
         self._listening.disconnect()
+        self.listening_socket.close()
         if self._asked_tracked or self._talking.acquire(blocking=False):
             self._tracked.disconnect()
 
@@ -284,7 +290,8 @@ class Link:
 
         :param proof: when a write was sent that the server has answered.
         """
-        if proof is not None and not self.dead:
+        # In a cluster the other questions must be asked too, however much is written.
+        if proof is not None and not self.dead and not self._question.clustered:
             self.pulse.tracked(proof)
         self._talking.release()
         if self._tracked._sock is None:
@@ -323,6 +330,7 @@ class Link:
     def forked(self) -> None:
         """Leave the connections to the parent process."""
         self.dead = True
+        self.listening_socket.close()
         for connection in (self._listening, self._tracked):
             if connection.pid != os.getpid():
                 connection.disconnect()

@@ -59,10 +59,27 @@ class Listener:
                 waker.send(b".")
 
     def _work(self, receiver: socket.socket, waker: socket.socket) -> None:
-        while self._rounds(receiver):
-            pass
-        receiver.close()
-        waker.close()
+        try:
+            while self._rounds(receiver):
+                pass
+        except BaseException:
+            self._fail()
+            raise
+        finally:
+            receiver.close()
+            waker.close()
+
+    def _fail(self) -> None:
+        """Have nobody rely on a thread that ends; the next reader begins anew."""
+        with self._lock:
+            self._thread = self._waker = None
+            links, self._links = self._links, []
+            trackers = list(self._trackers)
+        for link in links:
+            link.die()
+            link.close()
+        for tracker in trackers:
+            tracker.rest()
 
     def _rounds(self, receiver: socket.socket) -> bool:
         """Serve the links until others are to be served; whether there is anything left to serve."""

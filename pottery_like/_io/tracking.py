@@ -11,14 +11,14 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from redis import Redis
-from redis.exceptions import RedisError
+from redis.exceptions import RedisClusterException, RedisError
 
 from pottery_like._core.coherence import LONGEST, REFUSED, Backoff, Stats, Tier, Tiers
 from pottery_like._core.op import Batch, Op
 from pottery_like._io.links import Link, peer_of
 from pottery_like._io.listener import the_listener
 from pottery_like._io.sync import Runner
-from pottery_like._io.watching import Hearing, Messages, Refused, covers, patience, publication, refusal
+from pottery_like._io.watching import Hearing, Messages, Noted, Refused, covers, patience, publication, refusal
 
 T = TypeVar("T")
 
@@ -51,7 +51,7 @@ class Tracker:
         self._attempts: dict[str, float] = {}
         self._trying: set[str] = set()
         self._backoffs: dict[str, Backoff] = {}
-        self._known: set[str] = set()
+        self._relearn = False
         self._met: set[str] = set()
         # Only a Sentinel's pool has somebody to ask who the master is.
         pool = getattr(self.runner.client, "connection_pool", None)
@@ -96,13 +96,13 @@ class Tracker:
 
     def read(self, op: Op[T]) -> tuple[T, bool]:
         """Run an operation; also return whether its answer may be kept.  One round trip."""
-        note = _Noted(self._link(op), op)
+        note = Noted(self._link(op), op, peer_of)
         result = self.runner.run(op, note)
         return result, note.kept
 
     def batch(self, ops: Sequence[Op[Any]]) -> tuple[list[Any], list[bool]]:
         """Run operations together; also return for each whether its answer may be kept."""
-        noted = [_Noted(self._link(op), op) for op in ops]
+        noted = [Noted(self._link(op), op, peer_of) for op in ops]
         results = self.runner.batch(Batch(tuple(ops)), lambda index, connection: noted[index](connection))
         return results, [note.kept for note in noted]
 
@@ -112,7 +112,8 @@ class Tracker:
         :param own: the tier that may keep it; the client's others forget the keys.
 
         Nobody tells of a write that may be kept.  So a tier whose placeholder is gone by then, to another fill or
-        another write of its own, forgets the key: placeholder and copy, whoever's they are.
+        another write of its own, forgets the key: placeholder and copy, whoever's they are.  (What a script writes
+        is told of like anybody's write: such a copy doesn't stay for long.)
         """
         if self._messages:
             published = publication(op, self._tiers.prefixes)
@@ -155,7 +156,7 @@ class Tracker:
             return self._links.get("")
         try:
             return self._links.get(client.nodes_manager.get_node_from_slot(op.slot).name)
-        except RedisError:
+        except (RedisError, RedisClusterException):
             return None
 
     def _resume(self) -> None:
@@ -173,7 +174,7 @@ class Tracker:
     def attend(self, now: float) -> float:
         """Do what is due; return when to come again."""
         if not len(self._tiers):
-            self._rest()
+            self.rest()
             return math.inf
         due = self._tiers.sweep(now)
         with self._lock:
@@ -183,12 +184,15 @@ class Tracker:
         if self._whereabouts is not None and self._links:
             if now >= self._check_at and not self._checking:
                 self._checking = True
-                threading.Thread(target=self._check, name="pottery_like connecting", daemon=True).start()
+                if not _started(self._check):
+                    self._checking, self._check_at = False, now + LONGEST
             due = min(due, math.inf if self._checking else self._check_at)
         for name in ready:
             # Its greeting may take long: the links that live must be heard meanwhile.
-            work = threading.Thread(target=self._try, args=(name,), name="pottery_like connecting", daemon=True)
-            work.start()
+            if not _started(self._try, name):
+                with self._lock:
+                    self._trying.discard(name)
+                    self._attempts[name] = now + LONGEST
         return due
 
     def lost(self, link: Link) -> None:
@@ -206,10 +210,11 @@ class Tracker:
                 self._attempts[name] = now + backoff.pause()
                 if self.runner.clustered:
                     self._attempts[LAYOUT] = now + backoff.pause()
+                    self._relearn = True
         if link.closed:
-            self._rest()
+            self.rest()
 
-    def _rest(self) -> None:
+    def rest(self) -> None:
         """End the links, until there is something to do again."""
         with self._lock:
             self._active = False
@@ -235,13 +240,14 @@ class Tracker:
                 pause = REFUSED
             else:
                 pause = self._backoffs.setdefault(name, Backoff()).pause()
+                self._relearn = True
         with self._lock:
             self._trying.discard(name)
             idle = pause is not None and not self._links and not self._trying
         if idle and pause is not None:
             # Nothing goes on by itself, in case nobody wants it any more: whoever reads next begins anew.
             self._rest_until = time.monotonic() + pause
-            self._rest()
+            self.rest()
         with self._lock:
             if not self._active:
                 self._attempts.clear()
@@ -271,7 +277,8 @@ class Tracker:
     def _learn(self) -> None:
         """Learn the cluster's masters."""
         client: Any = self.runner.client
-        if self._known:
+        if self._relearn:
+            self._relearn = False
             client.nodes_manager.initialize()
         names = {node.name for node in client.get_primaries()}
         with self._lock:
@@ -281,7 +288,6 @@ class Tracker:
             for name in self._attempts.keys() - names:
                 del self._attempts[name]
             gone = [self._links.pop(name) for name in self._links.keys() - names]
-        self._known |= names
         for link in gone:
             link.die()
 
@@ -327,26 +333,13 @@ class Tracker:
         self._reset()
 
 
-class _Noted:
-    """Whether one answer may be kept."""
-
-    def __init__(self, link: Link | None, op: Op[Any]) -> None:
-        self._link = link
-        self._op = op
-        self._sound = False
-
-    def __call__(self, connection: Any) -> None:
-        link = self._link
-        self._sound = (
-            link is not None
-            and connection is not None
-            and covers(link, self._op, time.monotonic())
-            and peer_of(connection) == link.peer
-        )
-
-    @property
-    def kept(self) -> bool:
-        return self._sound and self._link is not None and covers(self._link, self._op, time.monotonic())
+def _started(work: Callable[..., None], *arguments: str) -> bool:
+    """Do something in a thread of its own; whether there can be one more."""
+    try:
+        threading.Thread(target=work, args=arguments, name="pottery_like connecting", daemon=True).start()
+    except RuntimeError:
+        return False
+    return True
 
 
 _trackers: weakref.WeakValueDictionary[tuple[int, bool], Tracker] = weakref.WeakValueDictionary()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 import uuid
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from typing import Any, Protocol
 
 from redis.exceptions import AuthenticationError, AuthorizationError, ConnectionError, ResponseError
@@ -161,14 +161,14 @@ class Question:
 
     def __init__(self, clustered: bool) -> None:
         self._role = True
-        self._clustered = clustered
+        self.clustered = clustered
         self.shape: tuple[bytes, ...] = ()
 
     @property
     def words(self) -> list[Words]:
         """The commands to send together."""
         first: Words = ("ROLE",) if self._role else ("PING",)
-        return [first, ("CLUSTER", "INFO")] if self._clustered else [first]
+        return [first, ("CLUSTER", "INFO")] if self.clustered else [first]
 
     def understood(self, replies: list[Any]) -> bool:
         """Take the answers; whether the server is a master in a cluster of the shape it had."""
@@ -191,9 +191,37 @@ class Linked(Protocol):
     prefixes: tuple[bytes, ...]
     dead: bool
     pulse: Pulse
+    peer: Any
 
 
 def covers(link: Linked, op: Op[Any], now: float) -> bool:
     """Whether a link tells of changes to an operation's keys."""
     prefixes = link.prefixes
     return not link.dead and now < link.pulse.good_until and all(key.startswith(prefixes) for key in op.keys)
+
+
+class Noted:
+    """Whether one answer may be kept; called with the connection that is about to bring it.
+
+    :param peer_of: returns the address of the server that a connection leads to.
+    """
+
+    def __init__(self, link: Linked | None, op: Op[Any], peer_of: Callable[[Any], Any]) -> None:
+        self._link = link
+        self._op = op
+        self._peer_of = peer_of
+        self._sound = False
+
+    def __call__(self, connection: Any) -> None:
+        link = self._link
+        self._sound = (
+            link is not None
+            and connection is not None
+            and covers(link, self._op, time.monotonic())
+            and self._peer_of(connection) == link.peer
+        )
+
+    @property
+    def kept(self) -> bool:
+        """Whether it may, now that it is there."""
+        return self._sound and self._link is not None and covers(self._link, self._op, time.monotonic())

@@ -42,8 +42,8 @@ STORM = """
 import redis, sys, time
 client = redis.Redis(port=int(sys.argv[1]))
 script = client.register_script('''
-for number = tonumber(ARGV[1]), tonumber(ARGV[1]) + 999 do
-    redis.call('SET', 'bench:storm:' .. number % 100000, 1, 'EX', 60)
+for number = ARGV[1] % 100000, ARGV[1] % 100000 + 999 do
+    redis.call('INCR', 'bench:storm:' .. number)
 end''')
 deadline, written = time.monotonic() + float(sys.argv[2]), 0
 started = time.monotonic()
@@ -147,11 +147,13 @@ def show_storm(port: int, seconds: float) -> None:
         arguments = [sys.executable, "-c", STORM, str(port), str(2 * rounds * seconds / 4 + 1), str(asked)]
         with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True) as storm:
             time.sleep(0.5)
-            ratios, heard, reconnects, usable = [], 0, 0, 0
+            ratios, heard, reconnects, usable, spent = [], 0, 0, 0, 0.0
             for _ in range(rounds):
                 deaf = loops(seconds / 4)
                 with cache("sync", lambda: redis.Redis(port=port), PREFIX) as mine:
+                    began = time.process_time() - time.thread_time()
                     ratios.append(loops(seconds / 4) / deaf)
+                    spent += time.process_time() - time.thread_time() - began
                     heard += mine.tracker.stats.invalidations
                     reconnects += mine.tracker.stats.reconnects
                     usable += mine.usable(PREFIX)
@@ -159,7 +161,8 @@ def show_storm(port: int, seconds: float) -> None:
         print(
             f"{f'{asked:,} asked for':<28}{written:>12,.0f}{heard / (seconds * rounds / 4):>12,.0f}"
             f"{statistics.median(ratios):>12.0%} {before / 1024:>8.1f} -> {resident() / 1024:.1f}"
-            f"   reconnects {reconnects}, usable at the end: {usable} of {rounds}"
+            f"   listening takes {spent / max(1, heard) * 1e6:.2f} us a key, reconnects {reconnects}, "
+            f"usable at the end: {usable} of {rounds}"
         )
 
 

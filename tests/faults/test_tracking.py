@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 import signal
 import socket
 import subprocess
@@ -15,14 +16,16 @@ from typing import Any
 import pytest
 import redis as redispy
 import redis.asyncio
+import redis.asyncio.retry
 import redis.asyncio.sentinel
+import redis.retry
 import redis.sentinel
+from redis.backoff import NoBackoff
 
 from pottery_like._core.op import Op
 from pottery_like.exceptions import OutcomeUnknownError
-from tests.faults.test_cluster import Move
 from tests.support.proxy import proxied
-from tests.support.servers import Node, free_port, programs, start_cluster, wait_until
+from tests.support.servers import Node, free_port, programs, wait_until
 from tests.support.tracking import cache
 
 PREFIX = b"faults:"
@@ -143,6 +146,11 @@ def test_a_master_that_becomes_a_replica(node: Node, other: redispy.Redis, world
         mine.fill(KEY)
 
 
+def twice(world: str) -> Any:
+    package: Any = redis.retry if world == "sync" else redis.asyncio.retry
+    return package.Retry(NoBackoff(), 2)
+
+
 @WORLDS
 def test_a_reply_lost_on_the_tracked_connection(node: Node, other: redispy.Redis, world: str) -> None:
     """What may have run isn't run again, unless that does no harm; and nothing of it is kept."""
@@ -150,7 +158,7 @@ def test_a_reply_lost_on_the_tracked_connection(node: Node, other: redispy.Redis
     with (
         proxied(node.port) as proxy,
         # No heartbeat takes the loss upon itself.
-        cache(world, connecting(world, port=proxy.port), PREFIX, max_stale=100) as mine,
+        cache(world, connecting(world, port=proxy.port, retry=twice(world)), PREFIX, max_stale=100) as mine,
     ):
         assert mine.run(lambda: mine.tracker.write(increment)) == (1, True)
         proxy.lose = 1
@@ -168,6 +176,35 @@ def test_a_reply_lost_on_the_tracked_connection(node: Node, other: redispy.Redis
         time.sleep(0.1)
         assert mine.run(lambda: mine.tracker.write(increment)) == (8, False)
         mine.fill(KEY)
+
+
+STORM = """
+for number = 1, 2000 do
+    redis.call('INCR', KEYS[1] .. number)
+end"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="no figure for the memory")
+@WORLDS
+def test_a_storm_of_changes(node: Node, other: redispy.Redis, world: str) -> None:
+    """The names of 100,000 keys go by; memory doesn't grow, and the copies are as good as before."""
+
+    def resident() -> int:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+
+    with cache(world, connecting(world, port=node.port), PREFIX, max_stale=5) as mine:
+        mine.fill(KEY)
+        before = resident()
+        for _ in range(50):
+            other.eval(STORM, 1, PREFIX)
+        other.set(KEY, 1)
+        mine.gone(KEY, 5)
+        stats = mine.tracker.stats
+        wait_until(lambda: stats.invalidations > 100_000 or stats.reconnects, "all of it has been heard")
+        assert resident() - before < 20_000_000
+        mine.fill(KEY)
+        other.set(KEY, 2)
+        mine.gone(KEY)
 
 
 def test_a_busy_tracked_connection_is_passed_by(node: Node, other: redispy.Redis) -> None:
@@ -205,165 +242,28 @@ def test_attempts_to_reconnect_become_rare(world: str) -> None:
     node.stop()
 
 
-def test_sentinel_fails_over(tmp_path: Path) -> None:
-    """It names the new master at once; the old one doesn't hear of it for many seconds."""
-    program = programs()["redis"]
-    master, replica = Node(program).start(), Node(program).start()
-    port = free_port()
-    config = tmp_path / "sentinel.conf"
-    config.write_text(f"port {port}\nsentinel monitor master 127.0.0.1 {master.port} 1\n")
-    with redispy.Redis(port=replica.port) as admin:
-        admin.execute_command("REPLICAOF", "127.0.0.1", master.port)
-        wait_until(lambda: admin.info("replication")["master_link_status"] == "up", "the replica has synced")
-    process = subprocess.Popen([program, str(config), "--sentinel"], stdout=subprocess.DEVNULL)
-    sentinels = redispy.Sentinel([("127.0.0.1", port)], socket_timeout=2)
-
-    def asked(*words: str) -> Any:
-        try:
-            return sentinels.sentinels[0].execute_command("SENTINEL", *words)
-        except redispy.RedisError:  # it isn't there yet, or doesn't know enough
-            return None
-
-    def made(package: Any, **options: Any) -> Any:
-        return package.Sentinel([("127.0.0.1", port)], socket_timeout=2).master_for("master", **options)
-
+@WORLDS
+def test_tls(world: str, tmp_path: Path) -> None:
+    openssl = shutil.which("openssl")
+    if openssl is None:
+        pytest.skip("no certificate to be had")
+    key, certificate, port = str(tmp_path / "key"), str(tmp_path / "certificate"), free_port()
+    made = [openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=localhost"]
+    subprocess.run([*made, "-keyout", key, "-out", certificate], check=True, capture_output=True)
+    given = {"port": port, "cert-file": certificate, "key-file": key, "ca-cert-file": certificate, "auth-clients": "no"}
+    options = [word for name, value in given.items() for word in (f"--tls-{name}", str(value))]
     try:
-        wait_until(lambda: asked("GET-MASTER-ADDR-BY-NAME", "master"), "the sentinel knows the master")
-        with (
-            cache("sync", lambda: made(redispy.sentinel, protocol=3), PREFIX, max_stale=MAX_STALE) as one,
-            cache("aio", lambda: made(redis.asyncio.sentinel), PREFIX, max_stale=MAX_STALE) as two,
-        ):
-            with sentinels.master_for("master") as other:
-                other.set(KEY, 1)
-                one.fill(KEY)
-                other.set(KEY, 2)
-                one.gone(KEY)
-                one.fill(KEY)
-                two.fill(KEY)
-            wait_until(lambda: asked("FAILOVER", "master"), "the failover begins")
-            wait_until(lambda: asked("GET-MASTER-ADDR-BY-NAME", "master")[1] == str(replica.port).encode(), "it ends")
-            one.gone(KEY, MAX_STALE + SLACK)
-            two.gone(KEY, MAX_STALE + SLACK)
-            with redispy.Redis(port=replica.port) as promoted:
-                one.fill(KEY)
-                two.fill(KEY)
-                promoted.set(KEY, 3)
-                one.gone(KEY)
-                two.gone(KEY)
-                assert one.read(KEY) == two.read(KEY) == b"3"
-            for each in (one, two):
-                for sentinel in each.client.connection_pool.sentinel_manager.sentinels:
-                    each.run(sentinel.close if each is one else sentinel.aclose)
-    finally:
-        process.kill()
-        process.wait()
-        sentinels.sentinels[0].close()
-        for each in (master, replica):
-            each.stop()
-
-
-@pytest.fixture(scope="module")
-def nodes(world: str) -> Iterator[list[Node]]:
-    found = programs()
-    nodes = start_cluster(found["redis" if world == "sync" else "valkey"])
-    yield nodes
-    for node in nodes:
-        node.stop()
-
-
-CLUSTERS = pytest.mark.parametrize("world", ["sync", "aio"] if len(programs()) > 1 else ["sync"], scope="module")
-"""A cluster of each program, each in one world."""
-
-
-def clustered(world: str, nodes: list[Node]) -> Any:
-    package: Any = redispy if world == "sync" else redis.asyncio
-    return lambda: package.RedisCluster(host="127.0.0.1", port=nodes[0].port)
-
-
-@CLUSTERS
-def test_a_slot_moves_under_load(nodes: list[Node], world: str) -> None:
-    """Copies follow their keys, and keys that are missing are missed where they would now appear."""
-    there, missing = b"faults:{moving}:there", b"faults:{moving}:missing"
-    with (
-        cache(world, clustered(world, nodes), PREFIX, max_stale=MAX_STALE) as mine,
-        redispy.RedisCluster(host="127.0.0.1", port=nodes[0].port) as other,
-    ):
-        written, stop = [0], threading.Event()
-
-        def load() -> None:
-            while not stop.is_set():
-                other.set(there, written[0] + 1)
-                written[0] += 1
-
-        def check() -> None:
-            before = written[0]
-            value = mine.read(there)
-            if value is not None and int(value) < before:
-                # News on its way, no longer than that.
-                wait_until(lambda: int(mine.read(there) or 0) >= before, "the copy is renewed", MAX_STALE + SLACK)
-
-        other.delete(there, missing)
-        loading = threading.Thread(target=load)
-        loading.start()
-        move = Move(nodes)
-        try:
-            mine.fill(missing)
-            for step in (move.begin, move.carry, move.end):
-                check()
-                step()
-                check()
-            stop.set()
-            loading.join()
-            mine.fill(missing)
-            mine.fill(there)
-            assert int(mine.read(there) or 0) == written[0]
-            other.set(missing, 1)
-            other.set(there, 0)
-            mine.gone(missing)
-            mine.gone(there)
-        finally:
-            stop.set()
-            loading.join()
-            move.close()
-            other.delete(there, missing)
-
-
-@CLUSTERS
-def test_a_cluster_fails_over(nodes: list[Node], world: str) -> None:
-    """Its new master was unknown before."""
-    replica = Node(nodes[0].program, ("--cluster-enabled", "yes", "--cluster-node-timeout", "5000")).start()
-    key = KEY
-    try:
-        with (
-            redispy.Redis(port=replica.port) as admin,
-            redispy.RedisCluster(host="127.0.0.1", port=nodes[0].port) as other,
-            cache(world, clustered(world, nodes), PREFIX, max_stale=MAX_STALE) as mine,
-        ):
-            owner = other.get_node_from_key(key)
-            with redispy.Redis(port=owner.port) as master:
-                number = master.execute_command("CLUSTER MYID").decode()
-            admin.execute_command("CLUSTER MEET", "127.0.0.1", owner.port)
-
-            def replicating() -> bool:
-                with contextlib.suppress(redispy.ResponseError):
-                    return bool(admin.execute_command("CLUSTER REPLICATE", number))
-                return False
-
-            wait_until(replicating, "it knows its master")
-            wait_until(lambda: admin.info("replication")["master_link_status"] == "up", "the replica has synced")
-            other.set(key, 1)
-            mine.fill(key)
-            admin.execute_command("CLUSTER FAILOVER")
-            wait_until(lambda: admin.role()[0] == b"master", "the replica is the master")
-            mine.gone(key, MAX_STALE + SLACK)
-
-            def linked() -> bool:
-                return mine.usable(key) and any(str(replica.port) in name for name in mine.tracker._links)
-
-            wait_until(linked, "the new master has a link")
-            mine.fill(key)
-            admin.set(key, 2)
-            mine.gone(key)
-            other.delete(key)
-    finally:
-        replica.stop()
+        node = Node(programs()["redis"], tuple(options)).start()
+    except AssertionError:
+        pytest.skip("this server can't speak TLS")
+    make = connecting(world, port=port, ssl=True, ssl_cert_reqs="none")
+    with redispy.Redis(port=node.port) as other, cache(world, make, PREFIX, max_stale=5) as mine:
+        mine.fill(KEY)
+        # More than fits into one record.
+        other.eval(STORM, 1, PREFIX)
+        other.set(KEY, 1)
+        mine.gone(KEY)
+        wait_until(lambda: mine.write(KEY, b"2"), "a write is kept")
+        wait_until(lambda: mine.tracker.stats.invalidations >= 2001, "all of it has been heard")
+        assert mine.tracker.stats.reconnects == 0
+    node.stop()

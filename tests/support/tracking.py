@@ -25,6 +25,11 @@ def put(key: bytes, value: bytes, *options: bytes | int) -> Op[Any]:
     return Op("SET", (key,), (value, *options), lambda reply: reply, True)
 
 
+def listening() -> list[threading.Thread]:
+    """Return the threads that trackers have."""
+    return [thread for thread in threading.enumerate() if thread.name.startswith("pottery_like")]
+
+
 class Running:
     """An event loop that runs in a thread of its own."""
 
