@@ -36,6 +36,7 @@ DATABASE = 5
 PAGE_OF = {
     "BloomFilter": "bloom",
     "CachedOrderedDict": "cachedordereddict",
+    "FlipCache": "flipcache",
     "HyperLogLog": "hyperloglog",
     "RedisCounter": "counter",
     "RedisDeque": "deque",

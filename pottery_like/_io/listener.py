@@ -17,6 +17,8 @@ from pottery_like._io.links import Link
 if TYPE_CHECKING:
     from pottery_like._io.tracking import Tracker
 
+UNLINKED = 0.5
+"""Seconds after which it is looked whether trackers without links are still there: nobody says when one is gone."""
 LONGEST = 60.0
 """Seconds to sleep when nothing is due."""
 
@@ -108,7 +110,8 @@ class Listener:
                     return True
                 if not self._trackers and self._ended():
                     return False
-                for key, _ in selector.select(max(0.0, min(LONGEST, due - time.monotonic()))):
+                longest = LONGEST if links else UNLINKED
+                for key, _ in selector.select(max(0.0, min(longest, due - time.monotonic()))):
                     if key.data is not None:
                         key.data()
                     else:

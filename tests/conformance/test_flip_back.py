@@ -10,10 +10,10 @@ import pytest
 
 from pottery_like import FlipConflictWarning
 from tests.support.flip import Flips, flips
-from tests.support.servers import FEW
+from tests.support.servers import SETUPS
 
 
-@pytest.fixture(params=[FEW[0], FEW[-1]], ids=str)
+@pytest.fixture(params=[SETUPS[0], SETUPS[-1]], ids=str)
 def flip(request: pytest.FixtureRequest) -> Iterator[Flips]:
     with flips(request.param) as made:
         yield made

@@ -12,7 +12,7 @@ import pytest
 
 from pottery_like import DecodeError, JSONCodec, PickleCodec, et
 from tests.support.flip import Flips, flips
-from tests.support.servers import FEW, SETUPS
+from tests.support.servers import SETUPS
 
 
 @pytest.fixture(params=SETUPS, ids=str)
@@ -21,7 +21,7 @@ def everywhere(request: pytest.FixtureRequest) -> Iterator[Flips]:
         yield made
 
 
-@pytest.fixture(params=[FEW[0], FEW[-1]], ids=str)
+@pytest.fixture(params=[SETUPS[0], SETUPS[-1]], ids=str)
 def flip(request: pytest.FixtureRequest) -> Iterator[Flips]:
     with flips(request.param) as made:
         yield made
