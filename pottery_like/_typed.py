@@ -77,9 +77,17 @@ def _plain(kind: type) -> Form:
 
 
 def _float(value: Any) -> float:
-    if type(value) not in {int, float}:
+    if type(value) is float:
+        return value
+    if type(value) is not int:
         raise _expected("float", value)
-    return float(value)
+    try:
+        near = float(value)
+    except OverflowError:
+        near = 0.0
+    if near != value:
+        raise ValueError("expected float; this int has more digits than one holds")
+    return near
 
 
 def _text(kind: type, write: Callable[[Any], str], read: Callable[[str], Any]) -> Form:

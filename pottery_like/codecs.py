@@ -256,7 +256,10 @@ class TypedCodec(Generic[T]):
 
         :raises TypeError: or ValueError: it isn't of the type, or JSON can't carry it.
         """
-        return dumps(self._to_json(value)).encode()
+        try:
+            return dumps(self._to_json(value)).encode()
+        except RecursionError:
+            raise ValueError(f"{type(value).__name__} is nested too deeply, or holds itself") from None
 
     def decode(self, raw: bytes, /) -> T:
         """Return the value that the JSON text ``raw`` describes."""

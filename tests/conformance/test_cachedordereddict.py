@@ -189,6 +189,7 @@ def test_a_refused_write_changes_nothing_here(make: Maker) -> None:
         assert list(subject.items()) == [("a", MISS)]
     with pytest.raises(WrongTypeError):
         make("CachedOrderedDict", key=subject.key, dict_keys=["a"])
+    assert make.run(make.client.ttl(subject.key)) == -1
     for bad in ([b"bytes"], [[]], ["a", float("nan")]):
         with pytest.raises((TypeError, ValueError)):
             make("CachedOrderedDict", dict_keys=bad)
