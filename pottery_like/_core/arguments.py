@@ -137,6 +137,10 @@ def _compares_fields(kind: Any) -> bool:
     return dataclasses.is_dataclass(kind) and code is not None and code.co_filename == "<string>"
 
 
+def _fields(value: Any) -> list[Any]:
+    return [getattr(value, each.name) for each in dataclasses.fields(value) if each.compare]
+
+
 def _equality(kind: Any) -> Any:
     return kind.__eq__
 
@@ -174,8 +178,7 @@ def spell(value: Any) -> str:
         return f"T{class_name(value)}"
     hash(value)
     if _compares_fields(kind):
-        fields = (spell(getattr(value, each.name)) for each in dataclasses.fields(value) if each.compare)
-        return f"x{class_name(kind)}({','.join(fields)})"
+        return f"x{class_name(kind)}({','.join(map(spell, _fields(value)))})"
     raise TypeError(
         f"{kind.__name__} can't be part of a cache's key: give the class a __redis_cache_key__ method that returns "
         "what identifies an object, or use ignore= or key_builder="

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from redis import Redis
-from redis.exceptions import RedisError
+from redis.exceptions import RedisClusterException, RedisError
 
 from pottery_like._core.coherence import LONGEST, REFUSED, Backoff, Stats, Tier, Tiers
 from pottery_like._core.op import Batch, Op
@@ -114,7 +114,8 @@ class Tracker:
         :param own: the tier that may keep it; the client's others forget the keys.
 
         Nobody tells of a write that may be kept.  So a tier whose placeholder is gone by then, to another fill or
-        another write of its own, forgets the key: placeholder and copy, whoever's they are.
+        another write of its own, forgets the key: placeholder and copy, whoever's they are.  (What a script writes
+        is told of like anybody's write: such a copy doesn't stay for long.)
         """
         if self._messages:
             published = publication(op, self._tiers.prefixes)
@@ -157,7 +158,7 @@ class Tracker:
             return self._links.get("")
         try:
             return self._links.get(client.nodes_manager.get_node_from_slot(op.slot).name)
-        except RedisError:
+        except (RedisError, RedisClusterException):
             return None
 
     def _resume(self) -> None:

@@ -15,7 +15,7 @@ from pottery_like._core.arguments import Signature, Spelled, class_name, digeste
 from pottery_like._core.elements import Values
 from pottery_like._core.keys import sibling
 from pottery_like._core.lua import script
-from pottery_like._core.op import Argument, Op, ok
+from pottery_like._core.op import Argument, Op, PackedOp, ok, packed_word
 from pottery_like._ops.common import KeyOps, milliseconds, truth
 from pottery_like._ops.flight import Busy, Found, Hit, Lease
 from pottery_like._ops.memo_options import Options
@@ -118,6 +118,9 @@ class MemoOps(KeyOps):
         self._looking += b"r" if options.early else b""
         self._timeout = b"%d" % self._times[1]
         self._settings = b" %d %d 0" % (self._times[0], self._stale)
+        words = (b"EVALSHA", self._look.sha1.encode(), b"%d" % len(self._keys), *self._keys, self._looking)
+        self._head = b"*%d\r\n" % (len(words) + 3) + b"".join(map(packed_word, words))
+        self._middle = packed_word(self._timeout)
 
     def spelled(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Spelled:
         """Spell a call.
@@ -180,8 +183,11 @@ class MemoOps(KeyOps):
         settings = self._settings
         if self.options.early:
             settings = self._chance()
+        last = token + settings
+        data = self._head + b"$%d\r\n%b\r\n%b$%d\r\n%b\r\n" % (len(field_), field_, self._middle, len(last), last)
         # A second run finds the lease its own; statistics on the server may count it twice.
-        return Op(self._look, self._keys, (self._looking, field_, self._timeout, token + settings), _as_it_is, True)
+        args = (self._looking, field_, self._timeout, last)
+        return PackedOp(self._look, self._keys, args, _as_it_is, True, data)
 
     def _chance(self) -> bytes:
         return b"%b %.6f" % (self._settings[:-2], -self.options.early * math.log(1.0 - random.random()))

@@ -23,7 +23,7 @@ import redis
 import redis.asyncio
 
 from pottery_like import redis_cache
-from tests.benchmarks.support import no_collections, private_server, quartile
+from tests.benchmarks.support import circumstances, no_collections, private_server, quartile, table
 
 ROUND = 25
 VALUE = {"id": 5, "name": "ada", "tags": ["a", "b"], "score": 0.5}
@@ -60,16 +60,16 @@ def by_hand(client: redis.Redis, timeout: int | None = None) -> Callable[..., An
     return call
 
 
-def show(title: str, times: dict[str, list[float]]) -> None:
-    """Print a table, with ratios to the first line."""
+def show(title: str, times: dict[str, list[float]]) -> str:
+    """Return a table, with ratios to the first line."""
     figures = {name: quartile(each) * 1e6 for name, each in times.items()}
     base = next(iter(figures.values()))
-    print(f"\n{title}")
-    for name, each in figures.items():
-        print(f"  {name:44} {each:9.2f} us {each / base:7.2f} x")
+    return table(
+        [title, "µs", "ratio"], [[name, f"{each:.1f}", f"{each / base:.2f}"] for name, each in figures.items()]
+    )
 
 
-def interleaved(title: str, candidates: dict[str, Callable[[int], Any]], calls: int) -> None:
+def interleaved(title: str, candidates: dict[str, Callable[[int], Any]], calls: int) -> str:
     """Time one call of each candidate after the other."""
     times: dict[str, list[float]] = {name: [] for name in candidates}
     for call in candidates.values():
@@ -81,10 +81,10 @@ def interleaved(title: str, candidates: dict[str, Callable[[int], Any]], calls: 
                     started = time.perf_counter()
                     call(turn)
                     times[name].append(time.perf_counter() - started)
-    show(title, times)
+    return show(title, times)
 
 
-def hits(client: redis.Redis, calls: int) -> None:
+def hits(client: redis.Redis, calls: int) -> str:
     """Results that are there."""
     peer = pottery_cache(client, "peer", None) | {
         f"{name}, timeout=60": each for name, each in pottery_cache(client, "peer-60", 60).items()
@@ -112,10 +112,10 @@ def hits(client: redis.Redis, calls: int) -> None:
     for function in functions.values():
         function(1, "ada")
         function(1, "ada")
-    interleaved("A hit", {name: lambda _, each=each: each(1, "ada") for name, each in functions.items()}, calls)
+    return interleaved("A hit", {name: lambda _, each=each: each(1, "ada") for name, each in functions.items()}, calls)
 
 
-def misses(client: redis.Redis, calls: int) -> None:
+def misses(client: redis.Redis, calls: int) -> str:
     """Results that are not there: computed and stored."""
     functions: dict[str, Callable[..., Any]] = {
         "by hand: GET, SET, no single flight": by_hand(client),
@@ -126,10 +126,12 @@ def misses(client: redis.Redis, calls: int) -> None:
         )(value),
         **pottery_cache(client, "peer-miss", None),
     }
-    interleaved("A miss", {name: lambda n, each=each: each(n + 10, "x") for name, each in functions.items()}, calls)
+    return interleaved(
+        "A miss", {name: lambda n, each=each: each(n + 10, "x") for name, each in functions.items()}, calls
+    )
 
 
-async def awaited(port: int, calls: int) -> None:
+async def awaited(port: int, calls: int) -> str:
     """A hit in asyncio."""
     async with redis.asyncio.Redis(port=port) as client:
 
@@ -158,16 +160,13 @@ async def awaited(port: int, calls: int) -> None:
                         started = time.perf_counter()
                         await call()
                         times[name].append(time.perf_counter() - started)
-        show("A hit, asyncio", times)
+        return show("A hit, asyncio", times)
 
 
-def stampede(client: redis.Redis) -> None:
+def stampede(client: redis.Redis) -> str:
     """Fifty threads that miss one result at once, which takes 50 ms to compute."""
-    print("\n50 threads miss one result at once (50 ms to compute)")
-    for name, decorate in {
-        "redis_cache": redis_cache(redis=client, key="stampede"),
-        **dict.fromkeys(pottery_cache(client, "x", None)),
-    }.items():
+    rows = []
+    for name in ("redis_cache", *pottery_cache(client, "x", None)):
         calls: list[int] = []
 
         def slow(number: int, calls: list[int] = calls) -> int:
@@ -175,36 +174,36 @@ def stampede(client: redis.Redis) -> None:
             time.sleep(0.05)
             return number
 
-        if decorate is None:
+        function = functools.partial(slow, calls=calls)
+        if name == "redis_cache":
+            cached: Any = redis_cache(redis=client, key="stampede", ignore="calls")(slow)
+        else:
             import pottery
 
-            cached: Any = pottery.redis_cache(redis=client, key="stampede-peer", timeout=None)(slow)
-            waiting = [threading.Thread(target=cached, args=(1,)) for _ in range(50)]
-        else:
-            cached = decorate(lambda number, slow=slow: slow(number))
-            waiting = [threading.Thread(target=cached, args=(1,)) for _ in range(50)]
+            functools.update_wrapper(function, slow)
+            cached = pottery.redis_cache(redis=client, key="stampede-peer", timeout=None)(function)
+        waiting = [threading.Thread(target=cached, args=(1,)) for _ in range(50)]
         started = time.perf_counter()
         for thread in waiting:
             thread.start()
         for thread in waiting:
             thread.join()
-        print(f"  {name:44} {len(calls):4} computations, {(time.perf_counter() - started) * 1e3:6.0f} ms in all")
+        rows.append([name, len(calls), f"{(time.perf_counter() - started) * 1e3:.0f}"])
+    return table(["50 threads miss one result, which takes 50 ms", "computations", "ms in all"], rows)
 
 
-def main() -> None:
-    """Run all comparisons."""
+def main(calls: int = 1500) -> str:
+    """Run all comparisons and return the figures."""
+    with private_server() as node, redis.Redis(port=node.port) as client:
+        parts = [hits(client, calls), misses(client, calls), asyncio.run(awaited(node.port, calls)), stampede(client)]
+        return "\n\n".join([*parts, circumstances(node)])
+
+
+if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--calls", type=int, default=1500)
     parser.add_argument("--peers", help="a directory that has Pottery, beside what is installed")
     options = parser.parse_args()
     if options.peers:
         sys.path.append(options.peers)
-    with private_server() as node, redis.Redis(port=node.port) as client:
-        hits(client, options.calls)
-        misses(client, options.calls)
-        asyncio.run(awaited(node.port, options.calls))
-        stampede(client)
-
-
-if __name__ == "__main__":
-    main()
+    print(main(options.calls))
