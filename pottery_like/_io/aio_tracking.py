@@ -92,6 +92,8 @@ class Tracker:
             await asyncio.wait_for(self._settled.wait(), patience(self.runner.client))
         for link in list(self._links.values()):
             await self._extend(link)
+        # Until it has been swept once, its wishes to be swept earlier are taken for known.
+        self._wake()
 
     def forget(self, tier: Tier) -> None:
         """Tell a tier no more."""

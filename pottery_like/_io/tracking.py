@@ -85,6 +85,8 @@ class Tracker:
         self._settled.wait(patience(self.runner.client))
         for link in list(self._links.values()):
             self._extend(link)
+        # Until it has been swept once, its wishes to be swept earlier are taken for known.
+        the_listener().wake()
 
     def forget(self, tier: Tier) -> None:
         """Tell a tier no more."""
