@@ -86,8 +86,6 @@ class Tracker:
         self._tiers.add(tier, _waker(weakref.ref(self)))
         self._rest_until = 0.0
         self._resume()
-        # It is to be swept at once, which a tracker that works already doesn't know.
-        self._wake()
         with contextlib.suppress(asyncio.TimeoutError):
             await asyncio.wait_for(self._settled.wait(), patience(self.runner.client))
         for link in list(self._links.values()):

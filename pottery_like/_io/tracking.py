@@ -80,8 +80,6 @@ class Tracker:
         self._tiers.add(tier, the_listener().wake)
         self._rest_until = 0.0
         self._resume()
-        # It is to be swept at once, which a listener that works already doesn't know.
-        the_listener().wake()
         self._settled.wait(patience(self.runner.client))
         for link in list(self._links.values()):
             self._extend(link)
