@@ -164,6 +164,18 @@ class EmbeddedServerWarning(PotteryWarning):
     """No server was named or found, so an embedded one was started; its data ends with the process."""
 
 
+class FlipConflictWarning(PotteryWarning):
+    """A value was not written back, because its key was changed elsewhere meanwhile."""
+
+
+class UnwrittenWarning(PotteryWarning):
+    """The process ended with changes that could not be written back."""
+
+
+class BypassedWarning(PotteryWarning):
+    """The server doesn't let a cache follow changes, so it keeps nothing in memory."""
+
+
 def _rebuilt(name: str, *args: Any) -> PotteryError:
     error: PotteryError = globals()[name](*args)
     return error

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from functools import partial
 from typing import Any, TypeAlias, TypeVar
 
 from redis.asyncio import Redis, RedisCluster
@@ -15,13 +16,17 @@ from pottery_like._io.aio_connections import Place, acquire, release
 from pottery_like._io.aio_waiting import Waits
 from pottery_like._io.wire import (
     Attempt,
+    Note,
+    NoteOf,
     Recovery,
     Settings,
     Unsent,
     Words,
     decoded,
     give_up,
+    note_all,
     pack,
+    packed,
     refuse,
     repeatable,
 )
@@ -51,14 +56,33 @@ class Runner(Waits):
             kwargs = client.connection_pool.connection_kwargs
             self._settings = Settings.of(kwargs.get("retry"), kwargs.get("socket_timeout"), False)
 
-    async def run(self, op: Task[T]) -> T:
+    async def run(self, op: Task[T], note: Note | None = None) -> T:
         """Run one operation and return its result."""
         if isinstance(op, Done):
             return op.value
         started = time.monotonic()
         try:
-            reply = await self._exchange(await self._place(op), op.argv())
+            reply = await self._exchange(await self._place(op), op.argv(), note=note)
         except (RedisError, OSError, Unsent) as error:
+            if note is not None:
+                note(None)
+            reply = await self._recover(op, started, error)
+        result: T = decoded(self.client, op, reply)
+        return result
+
+    async def run_on(self, connection: Any, op: Op[T], over: Callable[[bool], None]) -> T:
+        """Run one operation on a connection of the caller's, which is not used for further attempts.
+
+        :param over: called when the connection is free again, with whether it brought the answer.
+        """
+        started, answered = time.monotonic(), False
+        try:
+            try:
+                reply = await self._say(connection, op.argv(), asking=False)
+                answered = True
+            finally:
+                over(answered)
+        except (RedisError, OSError) as error:
             reply = await self._recover(op, started, error)
         result: T = decoded(self.client, op, reply)
         return result
@@ -106,22 +130,25 @@ class Runner(Waits):
             else:
                 result = await self.step(step)
 
-    async def batch(self, batch: Batch) -> list[Any]:
+    async def batch(self, batch: Batch, note: NoteOf | None = None) -> list[Any]:
         """Send operations together and return their results; what fails raises after all have been answered."""
         if batch.atomic:
             return await self._transaction(batch.ops)
         results: list[Any] = [None] * len(batch.ops)
         for place, indexes in await self._grouped(batch.ops):
             ops = [batch.ops[index] for index in indexes]
-            for index, reply in zip(indexes, await self._together(place, ops, pack(ops)), strict=True):
+            noted = None if note is None else partial(note_all, note, indexes)
+            for index, reply in zip(indexes, await self._together(place, ops, pack(ops), noted), strict=True):
                 results[index] = reply
-        return await self._decoded(batch.ops, results)
+        return await self._decoded(batch.ops, results, note)
 
-    async def _decoded(self, ops: Sequence[Op[Any]], replies: list[Any]) -> list[Any]:
+    async def _decoded(self, ops: Sequence[Op[Any]], replies: list[Any], note: NoteOf | None) -> list[Any]:
         for index, (op, reply) in enumerate(zip(ops, replies, strict=True)):
             if isinstance(reply, ResponseError):
                 if not repeatable(reply, self._settings.cluster):
                     refuse(self.client, op, reply)
+                if note is not None:
+                    note(index, None)
                 replies[index] = await self._recover(op, time.monotonic(), reply)
         return [decoded(self.client, op, reply) for op, reply in zip(ops, replies, strict=True)]
 
@@ -162,17 +189,29 @@ class Runner(Waits):
         except (RedisError, OSError) as error:
             raise Unsent(error) from error
 
-    async def _exchange(self, place: Place, argv: Words, *, asking: bool = False) -> Any:
+    async def _exchange(self, place: Place, argv: Words, *, asking: bool = False, note: Note | None = None) -> Any:
         try:
             connection = await acquire(place)
         except (RedisError, OSError) as error:
             raise Unsent(error) from error
+        try:
+            if note is not None:
+                note(connection)
+            return await self._say(connection, argv, asking=asking)
+        finally:
+            await release(place, connection)
+
+    async def _say(self, connection: Any, argv: Words, *, asking: bool) -> Any:
         self.round_trips += 1
         try:
             if asking:
                 await connection.send_command("ASKING")
                 await connection.read_response()
-            await connection.send_command(*argv)
+            data = packed(argv)
+            if data is None:
+                await connection.send_command(*argv)
+            else:
+                await connection.send_packed_command(data)
             return await connection.read_response(disable_decoding=True)
         except ResponseError:
             raise
@@ -180,10 +219,10 @@ class Runner(Waits):
             # A reply may still come: nobody else may read it off this connection.
             await connection.disconnect(nowait=True)
             raise
-        finally:
-            await release(place, connection)
 
-    async def _together(self, place: Place, ops: Sequence[Op[Any]], argvs: list[Words]) -> list[Any]:
+    async def _together(
+        self, place: Place, ops: Sequence[Op[Any]], argvs: list[Words], note: Note | None = None
+    ) -> list[Any]:
         try:
             connection = await acquire(place)
         except (RedisError, OSError) as error:
@@ -191,6 +230,8 @@ class Runner(Waits):
         self.round_trips += 1
         replies: list[Any] = []
         try:
+            if note is not None:
+                note(connection)
             await connection.send_packed_command(connection.pack_commands(argvs))
             while len(replies) < len(argvs):
                 try:

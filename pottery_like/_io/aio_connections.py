@@ -50,7 +50,7 @@ async def acquire(place: Place, never: Retry | None = None) -> Any:
         if impatient:
             connection.retry, connection.socket_timeout = never, None
             await place.ensure_connection(connection)
-        if _closed(connection):
+        if closed(connection):
             # The pool looks at what the event loop has read, and the loop may not have run since the server left.
             await connection.disconnect(nowait=True)
             await connection.connect()
@@ -62,7 +62,8 @@ async def acquire(place: Place, never: Retry | None = None) -> Any:
     return connection
 
 
-def _closed(connection: Any) -> bool:
+def closed(connection: Any) -> bool:
+    """Whether the server has closed an idle connection, even if the event loop hasn't noticed yet."""
     writer = getattr(connection, "_writer", None)
     if writer is None or not hasattr(select, "poll") or writer.get_extra_info("ssl_object") is not None:
         return False

@@ -6,6 +6,7 @@ synchronous client that neither retries nor waits long.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import redis
@@ -44,8 +45,14 @@ def _blocking(client: Any) -> sync.Client:
 
 
 def remove_keys(runner: sync.Runner | aio.Runner, ops: list[Op[None]]) -> None:
-    """Run operations of a runner of either world, on the server that it uses."""
+    """Run operations that remove keys."""
+    run_at_end(runner, ops)
+
+
+def run_at_end(runner: sync.Runner | aio.Runner, ops: Sequence[Op[Any]]) -> list[Any]:
+    """Run operations of a runner of either world, on the server that it uses; return their results."""
     client = _blocking(runner.client)
-    sync.Runner(client).batch(Batch(tuple(ops)))
+    results = sync.Runner(client).batch(Batch(tuple(ops)))
     if client is not runner.client:
         client.close()
+    return results

@@ -22,6 +22,15 @@ class _HasClient(Protocol):
 R = TypeVar("R", bound=_HasClient)
 
 
+def at_end(function: Callable[[], None]) -> None:
+    """Call a function when this process ends."""
+    if multiprocessing.parent_process() is None:
+        atexit.register(function)
+    else:
+        # Children of multiprocessing end without running exit handlers.
+        util.Finalize(None, function, exitpriority=10)
+
+
 class Owned(Generic[R]):
     """The operations that remove this process's anonymous keys, with the runner for each.
 
@@ -39,11 +48,7 @@ class Owned(Generic[R]):
         """Take over a key."""
         if not self._watching:
             self._watching = True
-            if multiprocessing.parent_process() is None:
-                atexit.register(self._remove_all)
-            else:
-                # Children of multiprocessing end without running exit handlers.
-                util.Finalize(None, self._remove_all, exitpriority=10)
+            at_end(self._remove_all)
         self._ops[op.keys[0]] = runner, op
 
     def discard(self, key: bytes) -> bool:

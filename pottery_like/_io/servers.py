@@ -177,8 +177,22 @@ def connection_arguments(client: Any) -> dict[str, Any]:
         kwargs, drop = client.connection_kwargs, _CLUSTERS_OWN
     else:
         kwargs, drop = client.connection_pool.connection_kwargs, _POOLS_OWN
+    return _given(kwargs, drop)
+
+
+def node_arguments(node: redis.asyncio.cluster.ClusterNode) -> dict[str, Any]:
+    """Return the arguments of a cluster node's connections, without what its client adds for itself."""
+    return _given(node.connection_kwargs, _POOLS_OWN)
+
+
+def _given(kwargs: dict[str, Any], drop: set[str]) -> dict[str, Any]:
     # A bare object() is redis-py's mark for an argument that was not given.
     return {name: value for name, value in kwargs.items() if name not in drop and type(value) is not object}
+
+
+def decodes(source: Any) -> bool:
+    """Return whether a client gives its users str; as do the library's own, which are made from URLs."""
+    return not isinstance(source, SYNC | AIO) or bool(connection_arguments(source).get("decode_responses"))
 
 
 def portable(source: Any) -> str | bytes:

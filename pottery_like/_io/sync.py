@@ -7,7 +7,8 @@ only so can it decide which operations may be sent twice.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from itertools import chain
 from typing import Any, TypeAlias, TypeVar
 
@@ -20,13 +21,17 @@ from pottery_like._io.wire import (
     IDLE_ONLY,
     POOL_ARGUMENTS,
     Attempt,
+    Note,
+    NoteOf,
     Recovery,
     Settings,
     Unsent,
     Words,
     decoded,
     give_up,
+    note_all,
     pack,
+    packed,
     refuse,
     repeatable,
 )
@@ -53,14 +58,33 @@ class Runner:
             kwargs = client.connection_pool.connection_kwargs
             self._settings = Settings.of(kwargs.get("retry"), kwargs.get("socket_timeout"), False)
 
-    def run(self, op: Task[T]) -> T:
+    def run(self, op: Task[T], note: Note | None = None) -> T:
         """Run one operation and return its result."""
         if isinstance(op, Done):
             return op.value
         started = time.monotonic()
         try:
-            reply = self._exchange(self._pool(op), op.argv())
+            reply = self._exchange(self._pool(op), op.argv(), note=note)
         except (RedisError, OSError, Unsent) as error:
+            if note is not None:
+                note(None)
+            reply = self._recover(op, started, error)
+        result: T = decoded(self.client, op, reply)
+        return result
+
+    def run_on(self, connection: Any, op: Op[T], over: Callable[[bool], None]) -> T:
+        """Run one operation on a connection of the caller's, which is not used for further attempts.
+
+        :param over: called when the connection is free again, with whether it brought the answer.
+        """
+        started, answered = time.monotonic(), False
+        try:
+            try:
+                reply = self._say(connection, op.argv(), asking=False)
+                answered = True
+            finally:
+                over(answered)
+        except (RedisError, OSError) as error:
             reply = self._recover(op, started, error)
         result: T = decoded(self.client, op, reply)
         return result
@@ -195,22 +219,25 @@ class Runner:
             else:
                 result = self.step(step)
 
-    def batch(self, batch: Batch) -> list[Any]:
+    def batch(self, batch: Batch, note: NoteOf | None = None) -> list[Any]:
         """Send operations together and return their results; what fails raises after all have been answered."""
         if batch.atomic:
             return self._transaction(batch.ops)
         results: list[Any] = [None] * len(batch.ops)
         for pool, indexes in self._grouped(batch.ops):
             ops = [batch.ops[index] for index in indexes]
-            for index, reply in zip(indexes, self._together(pool, ops, pack(ops)), strict=True):
+            noted = None if note is None else partial(note_all, note, indexes)
+            for index, reply in zip(indexes, self._together(pool, ops, pack(ops), noted), strict=True):
                 results[index] = reply
-        return self._decoded(batch.ops, results)
+        return self._decoded(batch.ops, results, note)
 
-    def _decoded(self, ops: Sequence[Op[Any]], replies: list[Any]) -> list[Any]:
+    def _decoded(self, ops: Sequence[Op[Any]], replies: list[Any], note: NoteOf | None) -> list[Any]:
         for index, (op, reply) in enumerate(zip(ops, replies, strict=True)):
             if isinstance(reply, ResponseError):
                 if not repeatable(reply, self._settings.cluster):
                     refuse(self.client, op, reply)
+                if note is not None:
+                    note(index, None)
                 replies[index] = self._recover(op, time.monotonic(), reply)
         return [decoded(self.client, op, reply) for op, reply in zip(ops, replies, strict=True)]
 
@@ -251,7 +278,7 @@ class Runner:
         except (RedisError, OSError) as error:
             raise Unsent(error) from error
 
-    def _exchange(self, pool: ConnectionPool, argv: Words, *, asking: bool = False) -> Any:
+    def _exchange(self, pool: ConnectionPool, argv: Words, *, asking: bool = False, note: Note | None = None) -> Any:
         try:
             connection = pool.get_connection(*POOL_ARGUMENTS)
         except (RedisError, OSError) as error:
@@ -259,6 +286,14 @@ class Runner:
         except BaseException:
             _drop_idle(pool)
             raise
+        try:
+            if note is not None:
+                note(connection)
+            return self._say(connection, argv, asking=asking)
+        finally:
+            pool.release(connection)
+
+    def _say(self, connection: Any, argv: Words, *, asking: bool) -> Any:
         self.round_trips += 1
         # A client-side cache (cache_config=) wraps its connections; it takes only what its client's methods send.
         wire = getattr(connection, "_conn", connection)
@@ -266,7 +301,11 @@ class Runner:
             if asking:
                 wire.send_command("ASKING")
                 wire.read_response()
-            wire.send_command(*argv)
+            data = packed(argv)
+            if data is None:
+                wire.send_command(*argv)
+            else:
+                wire.send_packed_command(data)
             return wire.read_response(disable_decoding=True)
         except ResponseError:
             raise
@@ -274,10 +313,10 @@ class Runner:
             # A reply may still come: nobody else may read it off this connection.
             connection.disconnect()
             raise
-        finally:
-            pool.release(connection)
 
-    def _together(self, pool: ConnectionPool, ops: Sequence[Op[Any]], argvs: list[Words]) -> list[Any]:
+    def _together(
+        self, pool: ConnectionPool, ops: Sequence[Op[Any]], argvs: list[Words], note: Note | None = None
+    ) -> list[Any]:
         try:
             connection = pool.get_connection(*POOL_ARGUMENTS)
         except (RedisError, OSError) as error:
@@ -288,6 +327,8 @@ class Runner:
         self.round_trips += 1
         replies: list[Any] = []
         try:
+            if note is not None:
+                note(connection)
             connection.send_packed_command(connection.pack_commands(argvs))
             while len(replies) < len(argvs):
                 try:

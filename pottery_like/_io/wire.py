@@ -8,7 +8,7 @@ from __future__ import annotations
 import inspect
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -26,13 +26,14 @@ from redis.exceptions import (
     OutOfMemoryError,
     ReadOnlyError,
     RedisClusterException,
+    RedisError,
     ResponseError,
     TimeoutError,
     TryAgainError,
 )
 
 from pottery_like._core.lua import Script
-from pottery_like._core.op import Argument, Op
+from pottery_like._core.op import Argument, Op, Packed, packed_word
 from pottery_like.exceptions import DecodeError, OutcomeUnknownError, PotteryError, WrongTypeError
 
 POOL_ARGUMENTS: tuple[str, ...] = (
@@ -54,10 +55,22 @@ REDIRECTS = 16
 PROMPT = 3
 """How many of them it follows without waiting."""
 
+LONG = 6000
+"""Bytes; redis-py sends longer words without copying them."""
+
 PATIENCE = 5.0
 """Seconds for repeated attempts when the client has no timeout of its own."""
 
+AWAY = (RedisError, OSError)
+"""What is raised when the server can't be reached, or doesn't do what it is asked for."""
+
 Words = tuple["Argument | str", ...]
+
+Note = Callable[[Any], None]
+"""Is told the connection that a first attempt is about to take, and None when that attempt has failed."""
+
+NoteOf = Callable[[int, Any], None]
+"""The same for one of several operations, by its index."""
 
 
 def _also(kind: type[PotteryError], redis_kind: type[Exception]) -> Any:
@@ -136,6 +149,30 @@ def decoded(client: Any, op: Op[Any], reply: Any) -> Any:
         raise
 
 
+def packed(words: Words) -> list[bytes] | None:
+    """Return a command as it goes over the wire, or None where that is better left to redis-py.
+
+    That is so for what is long, and for words from a codec that are no bytes.  Its own packing takes several times as
+    long where hiredis isn't installed.
+    """
+    if isinstance(words, Packed):
+        return [words.data]
+    parts = [b"*%d\r\n" % len(words)]
+    for word in words:
+        if isinstance(word, bytes):
+            text = word
+        elif isinstance(word, str):
+            text = word.encode()
+        elif isinstance(word, int):
+            text = b"%d" % word
+        else:
+            return None
+        if len(text) > LONG:
+            return None
+        parts.append(packed_word(text))
+    return [b"".join(parts)]
+
+
 def pack(ops: Sequence[Op[Any]]) -> list[Words]:
     """Return the words of operations sent together: a script's source the first time, its hash after that."""
     known: set[str] = set()
@@ -148,6 +185,12 @@ def pack(ops: Sequence[Op[Any]]) -> list[Words]:
         else:
             argvs.append(op.argv())
     return argvs
+
+
+def note_all(note: NoteOf, indexes: Sequence[int], connection: Any) -> None:
+    """Tell of the connection that these operations are about to take together."""
+    for index in indexes:
+        note(index, connection)
 
 
 def repeatable(error: ResponseError, cluster: bool) -> bool:

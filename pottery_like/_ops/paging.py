@@ -21,6 +21,16 @@ def scan(key: bytes, command: str, split: Callable[[Any], Sequence[bytes]], buil
     :param split: takes the elements by which repetitions are recognized out of a page.
     :param build: decodes a page; of the elements at the given indexes, or of all.
     """
+    return scan_with(lambda cursor: Op(command, (key,), (cursor, b"COUNT", CHUNK), scanned, True), split, build)
+
+
+def scan_with(
+    op: Callable[[int], Op[tuple[int, Any]]], split: Callable[[Any], Sequence[bytes]], build: Builder
+) -> Paging:
+    """Iterate with a command of the SCAN family.
+
+    :param op: returns the command for a cursor.
+    """
     seen = Seen()
     cursor, done = 0, False
     held: list[tuple[Any, Sequence[bytes]]] = []
@@ -28,7 +38,8 @@ def scan(key: bytes, command: str, split: Callable[[Any], Sequence[bytes]], buil
     while not done:
         if not held:
             before = cursor
-        cursor, page = yield Op(command, (key,), (cursor, b"COUNT", CHUNK), _scanned, True)
+        step = op(cursor)
+        cursor, page = yield step
         done = cursor == 0
         held.append((page, split(page)))
         doubtful = done or seen.small() or seen.doubtful(cursor)
@@ -43,13 +54,14 @@ def scan(key: bytes, command: str, split: Callable[[Any], Sequence[bytes]], buil
             try:
                 items = build(page, fresh)
             except DecodeError as error:
-                error.locate(command, key)
+                error.locate(step.name, step.keys[0])
                 raise
             yield Page(items)
         held.clear()
         seen.forget(before, cursor)
 
 
-def _scanned(reply: Any) -> tuple[int, Any]:
+def scanned(reply: Any) -> tuple[int, Any]:
+    """Decode a cursor and what came with it."""
     cursor, page = reply
     return int(cursor), page

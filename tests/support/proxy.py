@@ -5,6 +5,7 @@ from __future__ import annotations
 import selectors
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -14,6 +15,7 @@ class Proxy:
 
     :ivar round_trips: how often a client has written after it had read everything before.
     :ivar lose: how many further replies are read from the server and not passed on; the connection is closed instead.
+    :ivar frozen: whether nothing is passed on, in neither direction, while all connections stay open.
     :ivar silent: whether lost replies leave the connection open, so that the client has to time out.
     """
 
@@ -24,6 +26,7 @@ class Proxy:
         self.round_trips = 0
         self.lose = 0
         self.silent = False
+        self.frozen = False
         self._open: set[socket.socket] = set()
         threading.Thread(target=self._accept, daemon=True).start()
 
@@ -49,7 +52,11 @@ class Proxy:
             selector.register(client, selectors.EVENT_READ)
             selector.register(server, selectors.EVENT_READ)
             while True:
+                while self.frozen:
+                    time.sleep(0.005)
                 for ready, _ in selector.select():
+                    while self.frozen:
+                        time.sleep(0.005)
                     source = ready.fileobj
                     assert isinstance(source, socket.socket)
                     try:

@@ -16,6 +16,7 @@ from pottery_like import (
     RedisDict,
     RedisQueue,
     RedisSimpleQueue,
+    redis_cache,
 )
 
 
@@ -64,3 +65,32 @@ async def aio_queues() -> None:
     async with tasks.processing(lease=30) as task:
         assert_type(task, int)
     assert_type(tasks.dead_letters, AIORedisSimpleQueue[int])
+
+
+def caches(redis: Redis) -> None:
+    @redis_cache(redis=redis, key="cube", ttl=60)
+    def cube(n: int, *, scale: float = 1) -> float:
+        return n**3 * scale
+
+    assert_type(cube(2, scale=2.0), float)
+    assert_type(cube.__bypass__(2), float)
+    assert_type(cube.cache_info().hits, int)
+    assert_type(cube.invalidate(2), bool)
+
+
+async def aio_caches() -> None:
+    @redis_cache(key="cube")
+    async def cube(n: int) -> int:
+        return n**3
+
+    assert_type(await cube(2), int)
+    assert_type((await cube.cache_info()).currsize, int)
+
+
+class Shop:
+    @redis_cache(key="prices", ignore="self")
+    def price(self, item: str) -> int:
+        return len(item)
+
+    def total(self, items: list[str]) -> int:
+        return sum(assert_type(self.price(item), int) for item in items)

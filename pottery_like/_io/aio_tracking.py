@@ -1,0 +1,393 @@
+""":mod:`pottery_like._io.tracking`, for asyncio: it listens while its event loop runs."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import math
+import os
+import time
+import weakref
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from redis.asyncio import Redis, RedisCluster
+from redis.exceptions import RedisClusterException, RedisError
+
+from pottery_like._core.coherence import LONGEST, REFUSED, Backoff, Stats, Tier, Tiers
+from pottery_like._core.op import Batch, Op
+from pottery_like._io.aio import Runner
+from pottery_like._io.aio_connections import Place
+from pottery_like._io.aio_links import Link, peer_of
+from pottery_like._io.watching import Hearing, Messages, Noted, Refused, covers, patience, publication, refusal
+
+T = TypeVar("T")
+
+LAYOUT = " layout"
+"""What stands among the nodes to reach for the wish to know them anew."""
+
+CHECK = " check"
+"""What stands among the attempts for the question to Sentinel."""
+
+IDLE = 60.0
+"""Seconds to sleep when nothing is due."""
+
+
+class Tracker:
+    """Follows the changes to one client's servers, for all its caches.
+
+    :ivar reason: why the server refuses to track, or empty.
+    :ivar max_stale: seconds that a copy may be out of date when a connection has died silently.
+    """
+
+    def __init__(self, runner: Runner, max_stale: float, messages: bool = False) -> None:
+        self.runner = runner
+        self.max_stale = max_stale
+        self.reason = ""
+        self._tiers = Tiers()
+        self._hearing = Messages() if messages else Hearing()
+        self._messages = messages
+        self._reset()
+
+    def _reset(self) -> None:
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._active = False
+        self._rest_until = 0.0
+        self._settled = asyncio.Event()
+        self._links: dict[str, Link] = {}
+        self._attempts: dict[str, float] = {}
+        self._trying: dict[str, asyncio.Task[None]] = {}
+        self._backoffs: dict[str, Backoff] = {}
+        self._relearn = False
+        self._met: set[str] = set()
+        # Only a Sentinel's pool has somebody to ask who the master is.
+        pool = getattr(self.runner.client, "connection_pool", None)
+        self._whereabouts: Callable[[], Any] | None = getattr(pool, "get_master_address", None)
+        self._check_at = time.monotonic()
+
+    @property
+    def stats(self) -> Stats:
+        """What has happened so far."""
+        return self._tiers.stats
+
+    @property
+    def fresh_until(self) -> float:
+        """Until when, in ``time.monotonic()``'s seconds, all links are proved to be alive."""
+        if not self._links or self._attempts:
+            return -math.inf
+        return min(link.pulse.good_until for link in self._links.values())
+
+    async def watch(self, tier: Tier) -> None:
+        """Tell a tier of changes, for as long as it exists.
+
+        Returns when the links are there, or have failed for the time being; within the socket timeout.
+        """
+        self._tiers.add(tier, _waker(weakref.ref(self)))
+        self._rest_until = 0.0
+        self._resume()
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self._settled.wait(), patience(self.runner.client))
+        for link in list(self._links.values()):
+            await self._extend(link)
+        # Until it has been swept once, its wishes to be swept earlier are taken for known.
+        self._wake()
+
+    def forget(self, tier: Tier) -> None:
+        """Tell a tier no more."""
+        self._tiers.discard(tier)
+        self._wake()
+
+    def usable(self, op: Op[Any]) -> bool:
+        """Whether what a read of the operation's keys finds may be kept now."""
+        link = self._link(op)
+        return link is not None and covers(link, op, time.monotonic())
+
+    async def read(self, op: Op[T]) -> tuple[T, bool]:
+        """Run an operation; also return whether its answer may be kept.  One round trip."""
+        note = Noted(self._link(op), op, peer_of)
+        result = await self.runner.run(op, note)
+        return result, note.kept
+
+    async def batch(self, ops: Sequence[Op[Any]]) -> tuple[list[Any], list[bool]]:
+        """Run operations together; also return for each whether its answer may be kept."""
+        noted = [Noted(self._link(op), op, peer_of) for op in ops]
+        results = await self.runner.batch(Batch(tuple(ops)), lambda index, connection: noted[index](connection))
+        return results, [note.kept for note in noted]
+
+    async def write(self, op: Op[T], own: Tier | None = None) -> tuple[T, bool]:
+        """Run an operation that changes keys; also return whether what it wrote may be kept.
+
+        :param own: the tier that may keep it; the client's others forget the keys.
+
+        Nobody tells of a write that may be kept.  So a tier whose placeholder is gone by then, to another fill or
+        another write of its own, forgets the key: placeholder and copy, whoever's they are.  (What a script writes
+        is told of like anybody's write: such a copy doesn't stay for long.)
+        """
+        if self._messages:
+            published = publication(op, self._tiers.prefixes)
+            return (await self.runner.batch(Batch((op, *published), atomic=True)))[0], False
+        link = self._link(op)
+        connection = link.talk() if link is not None and covers(link, op, time.monotonic()) else None
+        if link is None or connection is None:
+            try:
+                return await self.runner.run(op), False
+            finally:
+                # The server's report comes a little later; here it is known already.
+                self._tiers.invalidate(op.keys, own)
+        sent, kept = time.monotonic(), False
+
+        def over(answered: bool) -> None:
+            nonlocal kept
+            kept = answered
+            link.give_back(sent if answered else None)
+
+        try:
+            result = await self.runner.run_on(connection, op, over)
+        except BaseException:
+            # It may have changed something nevertheless, of which nobody tells.
+            self._tiers.invalidate(op.keys)
+            raise
+        # The server reports to this client only what others have changed.
+        self._tiers.invalidate(op.keys, own if kept else None)
+        return result, kept and covers(link, op, time.monotonic())
+
+    def wake(self, when: float) -> None:
+        """Sweep the tiers at ``when`` already, in ``time.monotonic()``'s seconds."""
+        if self._tiers.wake(when):
+            self._wake()
+
+    def _wake(self) -> None:
+        self._set_timer(0.0)
+
+    def wake_from_anywhere(self) -> None:
+        """Look whether anything is due, in the event loop; it may be gone."""
+        if self._loop is not None and self._active:
+            with contextlib.suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self._wake)
+
+    def _set_timer(self, seconds: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._active and self._loop is not None:
+            # An idle tracker may be collected.
+            reference: weakref.ref[Tracker] = weakref.ref(self)
+            self._timer = self._loop.call_later(seconds, _attend, reference)
+
+    def _link(self, op: Op[Any]) -> Link | None:
+        if not self._active or self._loop is not asyncio.get_running_loop():
+            self._resume()
+        client = self.runner.client
+        if isinstance(client, Redis):
+            return self._links.get("")
+        try:
+            return self._links.get(client.nodes_manager.get_node_from_slot(op.slot).name)
+        except (RedisError, RedisClusterException):
+            return None
+
+    def _resume(self) -> None:
+        loop = asyncio.get_running_loop()
+        if self._loop is not loop:
+            # Its connections can't be used in another event loop, nor can its tasks.
+            links = list(self._links.values())
+            self._reset()
+            for link in links:
+                link.die()
+            self._loop = loop
+        if len(self._tiers) and not self._active and time.monotonic() >= self._rest_until:
+            self._active = True
+            self._settled.clear()
+            self._attempts = {LAYOUT if self.runner.clustered else "": 0.0}
+            self._wake()
+
+    def attend(self) -> None:
+        """Do what is due."""
+        if not len(self._tiers):
+            self.rest()
+            return
+        now = time.monotonic()
+        due = self._tiers.sweep(now)
+        if self._whereabouts is not None and self._links and CHECK not in self._trying:
+            if now >= self._check_at:
+                self._trying[CHECK] = asyncio.ensure_future(self._check())
+            due = min(due, self._check_at if CHECK not in self._trying else math.inf)
+        for name, when in list(self._attempts.items()):
+            if name in self._trying:
+                continue
+            if when > now:
+                due = min(due, when)
+                continue
+            self._trying[name] = asyncio.ensure_future(self._try(name))
+        self._set_timer(max(0.0, min(IDLE, due - time.monotonic())))
+
+    def lost(self, link: Link) -> None:
+        """Note that a link has ended."""
+        now = time.monotonic()
+        name = next((name for name, each in self._links.items() if each is link), None)
+        if name is None:
+            return
+        del self._links[name]
+        if link.closed:
+            self.rest()
+            return
+        backoff = self._backoffs.setdefault(name, Backoff())
+        if now - link.born > LONGEST:
+            backoff.reset()
+        self._attempts[name] = now + backoff.pause()
+        if self.runner.clustered:
+            self._attempts[LAYOUT] = now + backoff.pause()
+            self._relearn = True
+        self._wake()
+
+    def rest(self) -> None:
+        """End the links, until there is something to do again."""
+        self._active = False
+        links, self._links = self._links, {}
+        trying, self._trying = self._trying, {}
+        self._attempts.clear()
+        for link in links.values():
+            link.die()
+        with contextlib.suppress(RuntimeError):
+            for task in trying.values():
+                task.cancel()
+            if self._timer is not None:
+                self._timer.cancel()
+            self._settled.set()
+
+    async def _try(self, name: str) -> None:
+        pause: float | None = None
+        try:
+            await (self._learn() if name == LAYOUT else self._connect(name))
+            self.reason = ""
+        except Exception as error:
+            text = refusal(error)
+            if text is not None:
+                self.reason = text
+                pause = REFUSED
+            else:
+                pause = self._backoffs.setdefault(name, Backoff()).pause()
+                self._relearn = True
+        finally:
+            self._trying.pop(name, None)
+        if pause is not None and not self._links and not self._trying:
+            # Nothing goes on by itself, in case nobody wants it any more: whoever reads next begins anew.
+            self._rest_until = time.monotonic() + pause
+            self.rest()
+        if pause is not None and name in self._attempts:
+            self._attempts[name] = time.monotonic() + pause
+            if self.runner.clustered and name != LAYOUT:
+                self._attempts.setdefault(LAYOUT, time.monotonic() + pause)
+        if not self._trying and 0.0 not in self._attempts.values():
+            self._settled.set()
+        self._wake()
+
+    async def _check(self) -> None:
+        """Leave a master that Sentinel has replaced; it may take long to hear of that itself."""
+        try:
+            if self._whereabouts is not None:
+                address = await self._whereabouts()
+                for link in list(self._links.values()):
+                    if link.address != address:
+                        link.die()
+        except (RedisError, OSError):
+            pass
+        finally:
+            self._check_at = time.monotonic() + self.max_stale / 2
+            self._trying.pop(CHECK, None)
+        self._wake()
+
+    async def _learn(self) -> None:
+        """Learn the cluster's masters."""
+        client: Any = self.runner.client
+        await client.initialize()
+        if self._relearn:
+            self._relearn = False
+            await client.nodes_manager.initialize()
+        names = {node.name for node in client.get_primaries()}
+        self._attempts.pop(LAYOUT, None)
+        for name in names - self._links.keys():
+            self._attempts.setdefault(name, 0.0)
+        for name in self._attempts.keys() - names:
+            del self._attempts[name]
+        gone = [self._links.pop(name) for name in self._links.keys() - names]
+        for link in gone:
+            link.die()
+
+    def _place(self, name: str) -> Place:
+        client = self.runner.client
+        if isinstance(client, RedisCluster):
+            node = client.get_node(node_name=name)
+            if node is None:
+                raise RedisError(f"no node {name} any more")
+            return node
+        return client.connection_pool
+
+    async def _connect(self, name: str) -> None:
+        runner = self.runner
+        place = self._place(name)
+        options: dict[str, Any] = {"hearing": self._hearing, "max_stale": self.max_stale, "clustered": runner.clustered}
+        link = Link(self, runner.client, place, self._tiers, **options)
+        await link.open(self._tiers.prefixes)
+        if name not in self._attempts:
+            link.close()
+            return
+        del self._attempts[name]
+        self._links[name] = link
+        self.stats.reconnects += name in self._met
+        self._met.add(name)
+        link.start()
+        await self._extend(link)
+
+    async def _extend(self, link: Link) -> None:
+        try:
+            await link.extend(self._tiers.prefixes)
+        except (RedisError, OSError, Refused, asyncio.TimeoutError) as error:
+            self.reason = refusal(error) or self.reason
+
+    def forked(self) -> None:
+        """Begin anew in a child process: the links are the parent's."""
+        self._tiers.forked()
+        self._reset()
+
+
+def _attend(reference: weakref.ref[Tracker]) -> None:
+    tracker = reference()
+    if tracker is not None:
+        tracker.attend()
+
+
+def _waker(reference: weakref.ref[Tracker]) -> Callable[[], None]:
+    def wake() -> None:
+        tracker = reference()
+        if tracker is not None:
+            tracker.wake_from_anywhere()
+
+    return wake
+
+
+_trackers: weakref.WeakValueDictionary[tuple[int, bool], Tracker] = weakref.WeakValueDictionary()
+
+
+def tracker(runner: Runner, max_stale: float = 1.0, *, messages: bool = False) -> Tracker:
+    """Return the tracker of a runner's client; the same one for all its caches.
+
+    :param max_stale: seconds, the shortest that any of them wants.
+    :param messages: rely on what is published about changes, not on what the server notices: for servers and proxies
+        that can't track.  Changes by those who don't publish go unseen.
+    """
+    # A tracker holds its client, so no other client has this id meanwhile.
+    name = id(runner.client), messages
+    found = _trackers.get(name)
+    if found is None:
+        found = _trackers[name] = Tracker(runner, max_stale, messages)
+    found.max_stale = min(found.max_stale, max_stale)
+    return found
+
+
+def _renew() -> None:
+    for each in list(_trackers.values()):
+        each.forked()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew)

@@ -1,0 +1,183 @@
+"""The one thread of a process that listens for changes, for all caches."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import selectors
+import socket
+import threading
+import time
+import weakref
+from typing import TYPE_CHECKING
+
+from pottery_like._io.links import Link
+
+if TYPE_CHECKING:
+    from pottery_like._io.tracking import Tracker
+
+UNLINKED = 0.5
+"""Seconds after which it is looked whether trackers without links are still there: nobody says when one is gone."""
+LONGEST = 60.0
+"""Seconds to sleep when nothing is due."""
+
+
+class Listener:
+    """Serves the links of all trackers; its thread runs while there are any."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._trackers: weakref.WeakSet[Tracker] = weakref.WeakSet()
+        self._links: list[Link] = []
+        self._thread: threading.Thread | None = None
+        self._waker: socket.socket | None = None
+
+    def serve(self, tracker: Tracker) -> None:
+        """Look after a tracker, until it wants no more."""
+        with self._lock:
+            self._trackers.add(tracker)
+            if self._thread is None:
+                receiver, self._waker = socket.socketpair()
+                receiver.setblocking(False)
+                self._waker.setblocking(False)
+                self._thread = threading.Thread(
+                    target=self._work, args=(receiver, self._waker), name="pottery_like listening", daemon=True
+                )
+                self._thread.start()
+
+    def take(self, link: Link) -> None:
+        """Listen to a link."""
+        with self._lock:
+            self._links.append(link)
+        self.wake()
+
+    def wake(self) -> None:
+        """Have the thread look at once."""
+        waker = self._waker
+        if waker is not None:
+            # It is full only if the thread has not looked yet, and closed only if it has ended.
+            with contextlib.suppress(OSError):
+                waker.send(b".")
+
+    def _work(self, receiver: socket.socket, waker: socket.socket) -> None:
+        try:
+            while self._rounds(receiver):
+                pass
+        except BaseException:
+            self._fail()
+            raise
+        finally:
+            receiver.close()
+            waker.close()
+
+    def _fail(self) -> None:
+        """Have nobody rely on a thread that ends; the next reader begins anew."""
+        with self._lock:
+            self._thread = self._waker = None
+            links, self._links = self._links, []
+            trackers = list(self._trackers)
+        for link in links:
+            link.die()
+            link.close()
+        for tracker in trackers:
+            tracker.rest()
+
+    def _rounds(self, receiver: socket.socket) -> bool:
+        """Serve the links until others are to be served; whether there is anything left to serve."""
+        links = self._current()
+        asking: set[Link] = set()
+        with selectors.DefaultSelector() as selector:
+            selector.register(receiver, selectors.EVENT_READ)
+            for link in list(links):
+                try:
+                    selector.register(link.listening_socket, selectors.EVENT_READ, link.hear)
+                    if link.asking:
+                        asking.add(link)
+                        selector.register(link.tracked_socket, selectors.EVENT_READ, link.hear_tracked)
+                except (KeyError, ValueError, OSError):  # closed meanwhile
+                    link.die()
+            while True:
+                now = time.monotonic()
+                due = self._trackers_due(now)
+                for link in links:
+                    if not link.dead:
+                        link.ask(now)
+                    if link.asking != (link in asking):
+                        self._follow(selector, link, asking)
+                    due = min(due, link.next)
+                if any(link.dead or link.owner() is None for link in links) or len(links) != len(self._links):
+                    return True
+                if not self._trackers and self._ended():
+                    return False
+                longest = LONGEST if links else UNLINKED
+                for key, _ in selector.select(max(0.0, min(longest, due - time.monotonic()))):
+                    if key.data is not None:
+                        key.data()
+                    else:
+                        with contextlib.suppress(BlockingIOError):
+                            receiver.recv(4096)
+
+    def _follow(self, selector: selectors.BaseSelector, link: Link, asking: set[Link]) -> None:
+        try:
+            if link.asking:
+                selector.register(link.tracked_socket, selectors.EVENT_READ, link.hear_tracked)
+                asking.add(link)
+            else:
+                asking.discard(link)
+                selector.unregister(link.tracked_socket)
+        except (KeyError, ValueError, OSError):
+            link.die()
+
+    def _current(self) -> list[Link]:
+        """Return the links that live, having closed the others."""
+        with self._lock:
+            gone = [link for link in self._links if link.dead or link.owner() is None]
+            self._links = links = [link for link in self._links if link not in gone]
+        for link in gone:
+            link.close()
+            tracker = link.owner()
+            if tracker is not None:
+                tracker.lost(link)
+        return list(links)
+
+    def _trackers_due(self, now: float) -> float:
+        due = math.inf
+        for tracker in list(self._trackers):
+            due = min(due, tracker.attend(now))
+        return due
+
+    def _ended(self) -> bool:
+        with self._lock:
+            if self._trackers or self._links:
+                return False
+            self._thread = self._waker = None
+            return True
+
+    def leave(self, tracker: Tracker) -> None:
+        """Look after a tracker no more."""
+        with self._lock:
+            self._trackers.discard(tracker)
+        self.wake()
+
+
+listener = Listener()
+
+
+def _renew() -> None:
+    # The thread stayed with the parent.
+    global listener
+    old, listener = listener, Listener()
+    if old._waker is not None:
+        old._waker.close()
+    for link in old._links:
+        link.forked()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew)
+
+
+def the_listener() -> Listener:
+    """Return this process's listener."""
+    return listener

@@ -1,0 +1,97 @@
+"""FlipCache's values that a function computes when they are missing: one flight at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+from pottery_like._core.local import LocalTier
+from pottery_like._core.lua import script
+from pottery_like._core.op import Op
+from pottery_like._ops.flight import KeyEntry, Outcome
+from pottery_like._ops.flip_texts import beside
+from pottery_like._ops.flipcache import FlipOps, lifetime
+
+
+class FlipEntry(KeyEntry):
+    """A cache's value as the flights see it.
+
+    :param ops: the cache's operations.
+    :param name: the Redis key.
+    :param encode: returns the bytes to store and the milliseconds that they live, 0 for no end.
+    :param lease: seconds.
+    :raises ValueError: the key has a ``}`` but no hash tag, so that no second key can share its cluster slot.
+    """
+
+    __slots__ = ("_ops", "encode")
+
+    def __init__(
+        self, ops: FlipOps, name: bytes, encode: Callable[[Any], tuple[bytes, int] | None], lease: float
+    ) -> None:
+        flights = beside(name, b"flights")
+        if flights is None:
+            raise ValueError(f"{name!r} has a '}}' but no hash tag: no second key can be put into its cluster slot")
+        super().__init__(name, flights, lease)
+        self._ops = ops
+        self.encode = encode
+
+    def wake(self, token: bytes) -> bytes:
+        """Return the key of the list on which the waiters for this token's flight wait."""
+        key = beside(self.key, b"wake:" + token)
+        assert key is not None
+        return key
+
+    def store(self, token: bytes, value: Any, took: float) -> Op[bytes | None] | None:
+        """Store what was computed, unless it has been overtaken: one script."""
+        encoded: Any = self.encode(value)
+        if encoded is None:
+            return None
+        raw, ms = encoded
+        keys = (self.key, self.flights, self.wake(token))
+        words = (*self._ops.says, self.row, token, raw, ms)
+        return Op(script("flip_flight_set"), keys, words, lambda reply: raw if reply else None, True)
+
+
+class Load:
+    """One get_or_set().
+
+    :param ops: the cache's operations.
+    :param key: the user's key.
+    :param ttl: seconds that a computed value lives; None for the cache's expire_time, ``math.inf`` for no end.
+    :param lease: seconds after which somebody else may compute.
+    :raises TypeError: or ValueError, the key or ``ttl`` is no such thing.
+    """
+
+    def __init__(self, ops: FlipOps, key: Any, ttl: float | timedelta | None, lease: float) -> None:
+        self._ops = ops
+        self._ms = lifetime(ttl, ops.ms)
+        self._made = False
+        self._raw: bytes | None = None
+        self.entry = FlipEntry(ops, ops.names.encode(key), self._encode, lease)
+
+    def _encode(self, value: Any) -> tuple[bytes, int] | None:
+        self._made = True
+        # None is no str and no int.
+        self._raw = None if value is None and not self._ops.texts.none else self._ops.texts.encode(value)
+        return None if self._raw is None else (self._raw, self._ms)
+
+    def outcome(self, found: Outcome[Any], tier: LocalTier | None) -> Any:
+        """Return what a flight has brought, or raise what the function has raised.
+
+        A value that could not be stored for the server's sake is a value all the same.
+
+        :param tier: forgets what it knew before.
+        """
+        if tier is not None:
+            # The news of one's own write may be on its way still.
+            tier.forget((self.entry.key,))
+        if found.hit is not None:
+            return self._ops.texts.decode(found.hit.raw)
+        if found.error is not None:
+            raise found.error
+        if isinstance(found.failure, TypeError | ValueError):
+            raise found.failure
+        if not self._made:
+            self._encode(found.value)
+        return self._ops.default() if self._raw is None else self._ops.texts.decode(self._raw)

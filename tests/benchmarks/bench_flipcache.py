@@ -1,0 +1,290 @@
+"""FlipCache's local hits, reads and writes beside other caches; run as ``python -m tests.benchmarks.bench_flipcache``.
+
+Peers that aren't installed are left out; ``--peers DIRECTORY`` adds a directory with packages to look in.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import importlib
+import multiprocessing
+import statistics
+import sys
+import threading
+import time
+import types
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import redis
+
+import pottery_like
+from tests.benchmarks.support import private_server
+
+KEYS = 1000
+ROUNDS = 9
+
+
+def hits(subject: Any, keys: list[Any]) -> None:
+    for key in keys:
+        subject[key]
+
+
+def calls(function: Callable[[Any], Any], keys: list[Any]) -> None:
+    for key in keys:
+        function(key)
+
+
+def own(function: Any) -> Any:
+    """Return a function with code of its own: the interpreter adapts it to what it is used with."""
+    return types.FunctionType(function.__code__.replace(), function.__globals__)
+
+
+def timed(ways: dict[str, Callable[[], Any]], rounds: int = ROUNDS) -> dict[str, float]:
+    """Return the fastest of some rounds for each way, the rounds interleaved."""
+    best = dict.fromkeys(ways, float("inf"))
+    for _ in range(rounds):
+        for name, way in ways.items():
+            begun = time.perf_counter()
+            way()
+            best[name] = min(best[name], time.perf_counter() - begun)
+    return best
+
+
+def table(title: str, found: dict[str, float], unit: float, word: str, base: str) -> None:
+    print(f"\n{title}")
+    for name, seconds in found.items():
+        print(f"  {name:34} {seconds * unit:10.1f} {word}   x {seconds / found[base]:.2f}")
+
+
+def peer(name: str) -> Any:
+    try:
+        return importlib.import_module(name)
+    except ImportError:
+        return None
+
+
+def filled(subject: Any, keys: list[Any]) -> Any:
+    for key in keys:
+        subject[key] = str(key)
+    hits(subject, keys)
+    return subject
+
+
+def local_hits(port: int, keys: list[Any], **options: Any) -> dict[str, float]:
+    """Local hits, in seconds for one."""
+    client = redis.Redis(port=port)
+    number = iter(range(100))
+
+    def cache(**more: Any) -> Any:
+        name = f"bench{next(number)}"
+        return filled(pottery_like.FlipCache(name, redis=client, local_max=KEYS, **options, **more), keys)
+
+    subjects: dict[str, Any] = {
+        "dict": filled({}, keys),
+        "FlipCache": cache(),
+        "FlipCache, expiring": cache(expire_time=600),
+        "FlipCache, lru": cache(eviction="lru"),
+        "FlipCache, lfu": cache(eviction="lfu"),
+        "FlipCache, no coherence": cache(coherence=None),
+        "LRUDict": filled(pottery_like.LRUDict(KEYS), keys),
+        "FIFODict": filled(pottery_like.FIFODict(KEYS), keys),
+    }
+    theirs = peer("flipcache")
+    if theirs:
+        text = redis.Redis(port=port, decode_responses=True)
+        subjects["flipcache 1.3"] = filled(
+            theirs.FlipCache("theirs", local_max=KEYS, redis_protocol=text, **options), keys
+        )
+    if peer("cachetools"):
+        subjects["cachetools LRUCache"] = filled(peer("cachetools").LRUCache(KEYS), keys)
+    if peer("cachebox"):
+        subjects["cachebox LRUCache"] = filled(peer("cachebox").LRUCache(KEYS), keys)
+    if peer("pylru"):
+        subjects["pylru lrucache"] = filled(peer("pylru").lrucache(KEYS), keys)
+    remembered = functools.lru_cache(KEYS)(str)
+    calls(remembered, keys)
+    ways: dict[str, Callable[[], Any]] = {
+        name: functools.partial(own(hits), each, keys) for name, each in subjects.items()
+    }
+    ways["functools.lru_cache"] = functools.partial(own(calls), remembered, keys)
+    for way in ways.values():
+        way()
+    found = {name: seconds / len(keys) for name, seconds in timed(ways, 60).items()}
+    coherent = client_side(port)
+    if coherent is not None:
+        few = [f"theirs{key}" for key in keys[:100]]
+        for key in few:
+            coherent.set(key, "v")
+        calls(coherent.get, few)
+        found["redis-py CacheConfig"] = timed({"": lambda: calls(coherent.get, few)})[""] / len(few)
+    return found
+
+
+def client_side(port: int) -> Any:
+    try:
+        from redis.cache import CacheConfig
+
+        made: Any = redis.Redis(port=port, protocol=3, cache_config=CacheConfig(max_size=KEYS))
+        made.ping()
+        return made
+    except Exception:
+        return None
+
+
+def threads(port: int) -> dict[str, float]:
+    """Four threads' hits: seconds for one, of all together."""
+    keys = [str(number) for number in range(KEYS)]
+    client = redis.Redis(port=port)
+    subjects = {
+        "dict": filled({}, keys),
+        "FlipCache": filled(pottery_like.FlipCache("threads", redis=client, local_max=KEYS), keys),
+    }
+    theirs = peer("flipcache")
+    if theirs:
+        text = redis.Redis(port=port, decode_responses=True)
+        subjects["flipcache 1.3"] = filled(theirs.FlipCache("threads2", local_max=KEYS, redis_protocol=text), keys)
+
+    def together(hit: Any, subject: Any) -> None:
+        def work() -> None:
+            for _ in range(50):
+                hit(subject, keys)
+
+        running = [threading.Thread(target=work) for _ in range(4)]
+        for each in running:
+            each.start()
+        for each in running:
+            each.join()
+
+    ways = {name: functools.partial(together, own(hits), each) for name, each in subjects.items()}
+    return {name: seconds / (4 * 50 * KEYS) for name, seconds in timed(ways, 7).items()}
+
+
+def readme(port: int) -> tuple[dict[str, float], dict[str, float]]:
+    """The benchmark of FlipCache's README: seconds for setting, and for reading a hundred times, a thousand keys."""
+    text = redis.Redis(port=port, decode_responses=True)
+    caches: dict[str, Any] = {"FlipCache": pottery_like.FlipCache("mine", redis_protocol=text, local_max=KEYS)}
+    theirs = peer("flipcache")
+    if theirs:
+        caches["flipcache 1.3"] = theirs.FlipCache(name="readme", redis_protocol=text, local_max=KEYS)
+
+    def store(cache: Any) -> None:
+        for number in range(KEYS):
+            cache[number] = number * 2
+
+    def read(cache: Any) -> None:
+        for _ in range(100):
+            for number in range(KEYS):
+                cache[number]
+
+    ways = {name: functools.partial(store, each) for name, each in caches.items()}
+    ways["redis-py set()"] = lambda: [text.set(f"plain:{number}", number * 2) for number in range(KEYS)]
+    written = timed(ways, 7)
+    return written, timed({name: functools.partial(read, each) for name, each in caches.items()}, 7)
+
+
+def _writer(port: int, orders: Any, done: Any) -> None:
+    client = redis.Redis(port=port)
+    client.ping()
+    while (order := orders.get()) is not None:
+        client.set("seen:k", order)
+        done.put(time.monotonic())
+
+
+def latency(port: int, rounds: int = 300) -> Iterator[float]:
+    """Seconds from the end of another process's write to the moment a busy reader sees it."""
+    context = multiprocessing.get_context("spawn")
+    orders, done = context.Queue(), context.Queue()
+    process = context.Process(target=_writer, args=(port, orders, done))
+    process.start()
+    cache = pottery_like.FlipCache("seen", redis=redis.Redis(port=port))
+    for number in range(rounds):
+        expected = str(number)
+        hits(cache, ["k"] * 10)
+        orders.put(expected)
+        while cache["k"] != expected:
+            pass
+        seen = time.monotonic()
+        yield max(0.0, seen - done.get())
+    orders.put(None)
+    process.join()
+
+
+def storm(port: int) -> tuple[float, float, float]:
+    """Others' writes reported a second, and how long a hit takes meanwhile (median, worst of a thousand, seconds)."""
+    client = redis.Redis(port=port)
+    cache = pottery_like.FlipCache("storm", redis=client, local_max=KEYS)
+    keys = [str(number) for number in range(100)]
+    filled(cache, keys)
+    over = threading.Event()
+    context = multiprocessing.get_context("spawn")
+    process = context.Process(target=_storm, args=(port,))
+    process.start()
+    before, begun = _news(cache), time.monotonic()
+    taken = []
+    while time.monotonic() - begun < 4:
+        started = time.perf_counter()
+        hits(cache, keys)
+        taken.append(time.perf_counter() - started)
+    rate = (_news(cache) - before) / (time.monotonic() - begun)
+    over.set()
+    process.terminate()
+    process.join()
+    taken.sort()
+    return rate, statistics.median(taken) / len(keys), taken[-1 - len(taken) // 1000]
+
+
+def _news(cache: Any) -> int:
+    number: int = cache._made_follower.stats.invalidations
+    return number
+
+
+def _storm(port: int) -> None:
+    client = redis.Redis(port=port)
+    while True:
+        pipe = client.pipeline(transaction=False)
+        for number in range(1000):
+            pipe.set(f"storm:other{number}", "v")
+        pipe.execute()
+
+
+def main() -> None:
+    """Print all tables."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--peers", action="append", default=[], help="a directory with further packages")
+    parser.add_argument("--only", default="", help="the tables to print: some of hits, threads, readme, seen, storm")
+    arguments = parser.parse_args()
+    sys.path += arguments.peers
+    wanted = arguments.only.split(",") if arguments.only else ["hits", "threads", "readme", "seen", "storm"]
+    with private_server() as node:
+        if "hits" in wanted:
+            words = [str(number) for number in range(KEYS)]
+            table("One local hit, str keys", local_hits(node.port, words), 1e9, "ns", "dict")
+            table(
+                "One local hit, int keys, key_type='str'", local_hits(node.port, list(range(KEYS))), 1e9, "ns", "dict"
+            )
+            numbers = local_hits(node.port, list(range(KEYS)), key_type="int")
+            table("One local hit, int keys, key_type='int'", numbers, 1e9, "ns", "dict")
+        if "threads" in wanted:
+            table("One hit of four threads' together", threads(node.port), 1e9, "ns", "dict")
+        if "readme" in wanted:
+            written, read = readme(node.port)
+            table("README: set 1,000 keys", written, 1e3, "ms", "FlipCache")
+            table("README: get 1,000 keys 100 times", read, 1e3, "ms", "FlipCache")
+        if "seen" in wanted:
+            found = sorted(latency(node.port))
+            print("\nAnother process's write is seen")
+            print(
+                f"  median {statistics.median(found) * 1e3:.2f} ms, 99 % {found[int(len(found) * 0.99)] * 1e3:.2f} ms"
+            )
+        if "storm" in wanted:
+            rate, median, worst = storm(node.port)
+            print("\nWhile others change keys of the cache's name")
+            print(
+                f"  {rate:,.0f} changes/s; a hit {median * 1e9:.0f} ns, 100 of them at the slowest {worst * 1e3:.1f} ms"
+            )
+
+
+if __name__ == "__main__":
+    main()
