@@ -353,7 +353,9 @@ class FlipCore:
             old = before.get(name)
             if old is None or old.missing or not there:
                 return {}
-            return {name: self.entry(name, Found(old.value, left), sent)}
+            made = self.entry(name, Found(old.value, left), sent)
+            made.stored = old.stored
+            return {name: made}
 
         there: bool = yield from self.write({name: key}, self.ops.touch(name, ms), known)
         return there
