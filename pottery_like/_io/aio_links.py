@@ -252,7 +252,8 @@ class Link:
         :param proof: when a write was sent that the server has answered.
         """
         self._talking = self._lent = False
-        if proof is not None and not self.dead:
+        # In a cluster the other questions must be asked too, however much is written.
+        if proof is not None and not self.dead and not self._question.clustered:
             self.pulse.tracked(proof)
         if self.dead:
             _close(self._tracked)

@@ -12,9 +12,9 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from redis.asyncio import Redis, RedisCluster
-from redis.exceptions import RedisError
+from redis.exceptions import RedisClusterException, RedisError
 
-from pottery_like._core.coherence import LONGEST, REFUSED, Backoff, Stats, Tier, Tiers
+from pottery_like._core.coherence import REFUSED, STEADY, Backoff, Stats, Tier, Tiers
 from pottery_like._core.op import Batch, Op
 from pottery_like._io.aio import Runner
 from pottery_like._io.aio_connections import Place
@@ -119,7 +119,8 @@ class Tracker:
         """Run an operation that changes keys; also return whether what it wrote may be kept.
 
         Nobody tells of a write that may be kept.  So a tier whose placeholder is gone by then, to another fill or
-        another write of its own, forgets the key: placeholder and copy, whoever's they are.
+        another write of its own, forgets the key: placeholder and copy, whoever's they are.  (What a script writes
+        is told of like anybody's write: such a copy doesn't stay for long.)
         """
         if self._messages:
             published = publication(op, self._tiers.prefixes)
@@ -175,7 +176,7 @@ class Tracker:
             return self._links.get("")
         try:
             return self._links.get(client.nodes_manager.get_node_from_slot(op.slot).name)
-        except RedisError:
+        except (RedisError, RedisClusterException):
             return None
 
     def _resume(self) -> None:
@@ -224,7 +225,7 @@ class Tracker:
             self.rest()
             return
         backoff = self._backoffs.setdefault(name, Backoff())
-        if now - link.born > LONGEST:
+        if now - link.born > STEADY:
             backoff.reset()
         self._attempts[name] = now + backoff.pause()
         if self.runner.clustered:

@@ -290,7 +290,8 @@ class Link:
 
         :param proof: when a write was sent that the server has answered.
         """
-        if proof is not None and not self.dead:
+        # In a cluster the other questions must be asked too, however much is written.
+        if proof is not None and not self.dead and not self._question.clustered:
             self.pulse.tracked(proof)
         self._talking.release()
         if self._tracked._sock is None:

@@ -161,14 +161,14 @@ class Question:
 
     def __init__(self, clustered: bool) -> None:
         self._role = True
-        self._clustered = clustered
+        self.clustered = clustered
         self.shape: tuple[bytes, ...] = ()
 
     @property
     def words(self) -> list[Words]:
         """The commands to send together."""
         first: Words = ("ROLE",) if self._role else ("PING",)
-        return [first, ("CLUSTER", "INFO")] if self._clustered else [first]
+        return [first, ("CLUSTER", "INFO")] if self.clustered else [first]
 
     def understood(self, replies: list[Any]) -> bool:
         """Take the answers; whether the server is a master in a cluster of the shape it had."""

@@ -75,6 +75,19 @@ def clients(admin: Any) -> list[str]:
     ]
 
 
+@pytest.mark.parametrize("kind", ["ConnectionPool", "BlockingConnectionPool"])
+def test_closing_the_pool_closes_the_links(kind: str) -> None:
+    pool = getattr(redispy, kind)(port=servers.standalone("redis").port)
+    with cache("sync", lambda: redispy.Redis(connection_pool=pool), PREFIX) as mine:
+        mine.fill(PREFIX)
+        pool.disconnect()
+        mine.gone(PREFIX)
+        wait_until(lambda: not listening(), "the thread ends")
+        mine.fill(PREFIX)
+        pool.disconnect()
+        wait_until(lambda: not listening(), "the thread ends again")
+
+
 def in_the_child(mine: Cache, connection: Any) -> None:
     empty, following = not mine.copies.values, not mine.tracker._links
     wait_until(lambda: mine.usable(PREFIX), "the child has a tracker of its own")

@@ -20,11 +20,14 @@ from tests.faults.test_tracking import KEY, MAX_STALE, PREFIX, SLACK
 from tests.support.servers import Node, free_port, programs, start_cluster, wait_until
 from tests.support.tracking import cache
 
+AT_ONCE = ("--repl-diskless-sync-delay", "0")
+"""Masters wait for further replicas otherwise."""
+
 
 def test_sentinel_fails_over(tmp_path: Path) -> None:
     """It names the new master at once; the old one doesn't hear of it for many seconds."""
     program = programs()["redis"]
-    master, replica = Node(program).start(), Node(program).start()
+    master, replica = (Node(program, AT_ONCE).start() for _ in range(2))
     port = free_port()
     config = tmp_path / "sentinel.conf"
     config.write_text(f"port {port}\nsentinel monitor master 127.0.0.1 {master.port} 1\n")
@@ -144,6 +147,12 @@ def test_a_slot_moves_under_load(nodes: list[Node], world: str) -> None:
             other.delete(there, missing)
 
 
+def knows(node: Node, replica: Node) -> bool:
+    with redispy.Redis(port=node.port) as client:
+        found = client.execute_command("CLUSTER NODES")
+    return any(str(replica.port) in name and "slave" in each["flags"] for name, each in found.items())
+
+
 @CLUSTERS
 def test_a_cluster_fails_over(nodes: list[Node], world: str) -> None:
     """Its new master was unknown before."""
@@ -158,6 +167,7 @@ def test_a_cluster_fails_over(nodes: list[Node], world: str) -> None:
             owner = other.get_node_from_key(key)
             with redispy.Redis(port=owner.port) as master:
                 number = master.execute_command("CLUSTER MYID").decode()
+                master.config_set("repl-diskless-sync-delay", 0)
             admin.execute_command("CLUSTER MEET", "127.0.0.1", owner.port)
 
             def replicating() -> bool:
@@ -167,9 +177,11 @@ def test_a_cluster_fails_over(nodes: list[Node], world: str) -> None:
 
             wait_until(replicating, "it knows its master")
             wait_until(lambda: admin.info("replication")["master_link_status"] == "up", "the replica has synced")
+            wait_until(lambda: all(knows(node, replica) for node in nodes), "all masters know the replica")
             other.set(key, 1)
             mine.fill(key)
-            admin.execute_command("CLUSTER FAILOVER")
+            # An election might fail, and nobody would say so.
+            admin.execute_command("CLUSTER FAILOVER TAKEOVER")
             wait_until(lambda: admin.role()[0] == b"master", "the replica is the master")
             mine.gone(key, MAX_STALE + SLACK)
 
