@@ -5,6 +5,7 @@ from pottery_like._ops.flip_back import FlipConflict
 from pottery_like._ops.flip_core import FlipStats
 from pottery_like._ops.queue import QueueCounts
 from pottery_like.aio.bloom import AIOBloomFilter
+from pottery_like.aio.cachedordereddict import AIOCachedOrderedDict
 from pottery_like.aio.counter import AIORedisCounter
 from pottery_like.aio.deque import AIORedisDeque
 from pottery_like.aio.dict import AIORedisDict
@@ -18,7 +19,8 @@ from pottery_like.aio.set import AIORedisSet
 from pottery_like.aio.shared import AIORedisRWLock, AIORedisSemaphore
 from pottery_like.aio.simplequeue import AIORedisSimpleQueue
 from pottery_like.bloom import BloomFilter
-from pottery_like.codecs import Codec, DataclassCodec, JSONCodec, MsgpackCodec, PickleCodec
+from pottery_like.cachedordereddict import CachedOrderedDict
+from pottery_like.codecs import Codec, DataclassCodec, JSONCodec, MsgpackCodec, PickleCodec, TypedCodec
 from pottery_like.counter import RedisCounter
 from pottery_like.deque import RedisDeque
 from pottery_like.dict import RedisDict
@@ -68,6 +70,7 @@ from pottery_like.ttldict import LFUDict, TTLDict
 
 __all__ = [
     "AIOBloomFilter",
+    "AIOCachedOrderedDict",
     "AIODelivery",
     "AIOFlipCache",
     "AIOHyperLogLog",
@@ -84,6 +87,7 @@ __all__ = [
     "AIORedlock",
     "BloomFilter",
     "BypassedWarning",
+    "CachedOrderedDict",
     "Codec",
     "ConcurrentEditError",
     "ContextTimer",
@@ -135,6 +139,7 @@ __all__ = [
     "ServerNotFoundError",
     "TTLDict",
     "TooManyExtensions",
+    "TypedCodec",
     "UnwrittenWarning",
     "WrongTypeError",
     "embedded",

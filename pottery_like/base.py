@@ -147,7 +147,7 @@ class Container(Handle[OpsT], Generic[OpsT]):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if _owned.discard(self._ops.key):
-            self.clear()
+            self._run(self._ops.clear())
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle a reference: the key, the codec, and the client's arguments (its password included)."""

@@ -64,7 +64,7 @@ class BloomFilter(Container[BloomOps[T]], Generic[T]):
         false_positives: float,
         redis: Client | str | None = None,
         key: str = "",
-        codec: Codec[Any] | None = None,
+        codec: Codec[T] | None = None,
         redis_url: str | None = None,
         scalable: bool = False,
         window: float | timedelta | None = None,

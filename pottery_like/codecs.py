@@ -11,10 +11,12 @@ import hashlib
 import hmac
 import json
 import pickle
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from json.encoder import encode_basestring_ascii
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar, overload
 
+from pottery_like._adapters import adapter
+from pottery_like._typed import shown
 from pottery_like.exceptions import DecodeError
 
 T = TypeVar("T")
@@ -158,7 +160,7 @@ class PickleCodec:
         """Return the signature and the pickle of ``value``."""
         try:
             body = pickle.dumps(value)
-        except (pickle.PicklingError, AttributeError) as error:
+        except (pickle.PicklingError, AttributeError, RecursionError) as error:
             raise TypeError(f"{type(value).__name__} can't be pickled: {error}") from None
         return self._sign(body) + body
 
@@ -176,7 +178,7 @@ class PickleCodec:
 class MsgpackCodec:
     """MessagePack: smaller and faster than JSON, with bytes as values.  Needs the ``msgpack`` extra.
 
-    Tuples come back as lists.
+    Tuples come back as lists, except in keys; integers are limited to 64 bits.
     """
 
     def __init__(self) -> None:
@@ -195,7 +197,11 @@ class MsgpackCodec:
 
     def decode(self, raw: bytes, /) -> Any:
         """Return the value of the MessagePack ``raw``."""
-        return self._unpack(raw, strict_map_key=False)
+        try:
+            return self._unpack(raw, strict_map_key=False)
+        except TypeError:
+            # A key that was a tuple: lists can't be keys.
+            return self._unpack(raw, strict_map_key=False, object_pairs_hook=_with_tuples)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), ()
@@ -204,39 +210,77 @@ class MsgpackCodec:
         return "MsgpackCodec()"
 
 
-class DataclassCodec(Generic[T]):
-    """Instances of one dataclass, as JSON objects of their fields.
+def _with_tuples(pairs: Iterable[tuple[Any, Any]]) -> dict[Any, Any]:
+    return {_hashable(name): value for name, value in pairs}
 
-    Fields that are dataclasses themselves come back as dicts, as ``dataclasses.asdict`` leaves them.
 
-    :param cls: the dataclass.
-    :raises TypeError: ``cls`` isn't a dataclass.
+def _hashable(name: Any) -> Any:
+    return tuple(map(_hashable, name)) if isinstance(name, list) else name
+
+
+class TypedCodec(Generic[T]):
+    """Values of one type, as JSON: dataclasses, nested as their hints say, and pydantic's and msgspec's models.
+
+    The hints may use ``bool``, ``int``, ``float``, ``str``, ``bytes``, ``None``, ``Any``; dates, times, durations,
+    ``Decimal``, ``UUID``; enumerations and ``Literal``; ``list``, ``tuple``, ``set``, ``frozenset``, ``dict``;
+    dataclasses (generic ones, too), named tuples, ``TypedDict``; unions of what JSON tells apart; ``Annotated`` and
+    ``NewType``.  If there is a pydantic or a msgspec model in the type, that library reads and writes it all.
+
+    Values are checked on writing and on reading.  Fields with a default may be missing in what is read, and fields that
+    the type doesn't have are ignored.
+
+    :param kind: the type.
+    :raises TypeError: something in it can't be written, or couldn't be told apart when it is read.
 
     >>> @dataclasses.dataclass
     ... class Point:
     ...     x: int
     ...     y: int
-    >>> codec = DataclassCodec(Point)
-    >>> codec.encode(Point(1, 2))
-    b'{"x": 1, "y": 2}'
-    >>> codec.decode(b'{"x": 1, "y": 2}')
-    Point(x=1, y=2)
+    >>> codec = TypedCodec(list[Point])
+    >>> codec.encode([Point(1, 2)])
+    b'[{"x": 1, "y": 2}]'
+    >>> codec.decode(b'[{"x": 1, "y": 2}]')
+    [Point(x=1, y=2)]
+    """
+
+    @overload
+    def __init__(self, kind: type[T]) -> None: ...
+    @overload
+    def __init__(self, kind: Any) -> None: ...
+    def __init__(self, kind: Any) -> None:
+        self._kind = kind
+        self._to_json, self._from_json = adapter(kind)
+
+    def encode(self, value: T, /) -> bytes:
+        """Return ``value`` as JSON text.
+
+        :raises TypeError: or ValueError: it isn't of the type, or JSON can't carry it.
+        """
+        try:
+            return dumps(self._to_json(value)).encode()
+        except RecursionError:
+            raise ValueError(f"{type(value).__name__} is nested too deeply, or holds itself") from None
+
+    def decode(self, raw: bytes, /) -> T:
+        """Return the value that the JSON text ``raw`` describes."""
+        value: T = self._from_json(raw)
+        return value
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self._kind,)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({shown(self._kind)})"
+
+
+class DataclassCodec(TypedCodec[T]):
+    """:class:`TypedCodec` for one dataclass.
+
+    :param cls: the dataclass.
+    :raises TypeError: ``cls`` isn't a dataclass, or has a field that can't be written.
     """
 
     def __init__(self, cls: type[T]) -> None:
         if not (isinstance(cls, type) and dataclasses.is_dataclass(cls)):
             raise TypeError(f"{cls!r} is not a dataclass")
-        self._cls: type[T] = cls
-
-    def encode(self, value: T, /) -> bytes:
-        """Return the fields of ``value`` as a JSON object."""
-        if not isinstance(value, self._cls):
-            raise TypeError(f"expected {self._cls.__name__}, not {type(value).__name__}")
-        return dumps(dataclasses.asdict(value)).encode()  # type: ignore[call-overload]
-
-    def decode(self, raw: bytes, /) -> T:
-        """Return the instance that the JSON object ``raw`` describes."""
-        return self._cls(**loads(raw))
-
-    def __repr__(self) -> str:
-        return f"DataclassCodec({self._cls.__name__})"
+        super().__init__(cls)

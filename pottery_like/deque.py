@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import collections
 from collections.abc import Iterable
-from typing import Any, SupportsIndex, TypeVar
+from typing import SupportsIndex, TypeVar
 
 from typing_extensions import Self
 
@@ -58,7 +58,7 @@ class RedisDeque(RedisSequence[T]):
         *,
         redis: Client | str | None = None,
         key: str = "",
-        codec: Codec[Any] | None = None,
+        codec: Codec[T] | None = None,
         redis_url: str | None = None,
     ) -> None:
         source = servers.checked(redis, redis_url, Client)

@@ -54,7 +54,7 @@ class RedisDict(Container[DictOps[K, V]], MutableMapping[K, V]):
         *,
         redis: Client | str | None = None,
         key: str = "",
-        codec: Codec[Any] | None = None,
+        codec: Codec[V] | None = None,
         redis_url: str | None = None,
         **kwargs: Any,
     ) -> None:

@@ -189,7 +189,7 @@ class FlipBase(dict[Any, Any]):
             if isinstance(self._listen(), Tracker) and isinstance(step.op.command, Script):
                 # The server reports what a script has written to whoever sent it, too.
                 return self._runner.run(step.op), False
-            result, kept = self._listen().write(step.op)
+            result, kept = self._listen().write(step.op, self._parts.ear)
             if kept and self._teller is not None:
                 # The server doesn't report what went this way.
                 self._teller.changes.heard(step.op.keys)

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from pottery_like._core.arguments import UnfitError
 from pottery_like._core.keys import container_key, random_key
 from pottery_like._core.op import Op
 from pottery_like._io import servers
@@ -19,7 +20,8 @@ from pottery_like._io.tracking import Tracker, tracker
 from pottery_like._io.wire import AWAY
 from pottery_like._ops.calls import UNUSUAL, CacheInfo, Calls
 from pottery_like._ops.flight import Flight, Found, new_token
-from pottery_like._ops.memo import MemoEntry, MemoOps, Options, own_key
+from pottery_like._ops.memo import MemoEntry, MemoOps, own_key
+from pottery_like._ops.memo_options import Options
 from pottery_like._ops.near import Near
 from pottery_like.codecs import Codec
 
@@ -83,6 +85,8 @@ class Memo:
 
     def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         calls = self._calls
+        if calls.simple:
+            return self._call_simply(args, kwargs)
         entry = calls.entry(args, kwargs)
         if entry is None:
             return self._function(*args, **kwargs)
@@ -94,9 +98,29 @@ class Memo:
         value = calls.usual(entry, found)
         return self._fly(calls.rest(entry, found), args, kwargs) if value is UNUSUAL else value
 
+    def _call_simply(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Do the same with as little as possible before a hit."""
+        ops = self._ops
+        try:
+            call = ops.spelled(args, kwargs)
+        except UnfitError:
+            return self._function(*args, **kwargs)
+        token = new_token()
+        found: Found | Exception
+        try:
+            reply = (self._made_flights or self._flights).runner.run(ops.ask(ops.field(call), token))
+            if type(reply) is bytes:
+                value = self._calls.hit(reply)
+                if value is not UNUSUAL:
+                    return value
+            found = ops.found(reply, token)
+        except AWAY as error:
+            found = error
+        return self._fly(self._calls.rest(MemoEntry(ops, call, args, kwargs), found), args, kwargs)
+
     def _look(self, entry: MemoEntry) -> Found:
         if not self._ops.options.local:
-            return (self._made_flights or self._flights).runner.run(entry.look(new_token()))
+            return self._flights.runner.run(entry.look(new_token()))
         near, following = self._near or self._nearby()
         hit = near.find(entry.field)
         if hit is not None and time.monotonic() < following.fresh_until:
@@ -117,12 +141,12 @@ class Memo:
         return self._near
 
     def _write(self, op: Op[Any]) -> Any:
-        near, following = self._near or self._nearby()
         try:
-            result, _ = following.write(op)
+            return self._flights.runner.run(op)
         finally:
-            near.written(op)
-        return result
+            # The server tells of it, too, but maybe not before the next call.
+            if self._near is not None:
+                self._near[0].written(op)
 
     def _change(self, op: Op[Any]) -> Any:
         try:

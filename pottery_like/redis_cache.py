@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Concatenate, Protocol, TypeVar, overload
 from typing_extensions import ParamSpec, Self
 
 from pottery_like._ops.flight import LEASE
-from pottery_like._ops.memo import TIMEOUT, OnError, Options, Policy, Statistics, refused
+from pottery_like._ops.memo import refused
+from pottery_like._ops.memo_options import TIMEOUT, OnError, Options, Policy, Statistics
 from pottery_like.aio.memo import AIOMemo
 from pottery_like.codecs import Codec
 from pottery_like.memo import Memo
@@ -221,7 +222,9 @@ def redis_cache(
         reason = refused(function)
         if reason is not None:
             raise TypeError(reason)
-        kind: Any = AIOMemo if inspect.iscoroutinefunction(function) else Memo
+        # An object may be called by a coroutine function.
+        awaited = inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(type(function).__call__)
+        kind: Any = AIOMemo if awaited else Memo
         return kind(function, redis, key, codec, options).wrapper()
 
     return decorate

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from pottery_like._io.sync import Client
 from pottery_like._ops.simplequeue import SimpleQueueOps
@@ -44,7 +44,7 @@ class RedisSimpleQueue(Container[SimpleQueueOps[T]], Generic[T]):
         *,
         redis: Client | str | None = None,
         key: str = "",
-        codec: Codec[Any] | None = None,
+        codec: Codec[T] | None = None,
         redis_url: str | None = None,
     ) -> None:
         super().__init__(redis=redis, key=key, codec=codec, redis_url=redis_url)

@@ -25,7 +25,7 @@ from tests.support.names import SAME
 from tests.support.servers import SETUPS, standalone
 
 ROOT = Path(__file__).parents[1]
-PAGES = sorted((ROOT / "docs").glob("*.md"))
+PAGES = sorted((ROOT / "docs").rglob("*.md"))
 TEXTS = [path for path in [ROOT / "README.md", *PAGES] if ">>>" in path.read_text()]
 MODULES = sorted(
     module.name
@@ -35,6 +35,7 @@ MODULES = sorted(
 DATABASE = 5
 PAGE_OF = {
     "BloomFilter": "bloom",
+    "CachedOrderedDict": "cachedordereddict",
     "FlipCache": "flipcache",
     "HyperLogLog": "hyperloglog",
     "RedisCounter": "counter",
@@ -149,8 +150,8 @@ def test_errors_page_names_every_exception() -> None:
 
 
 def test_menu_has_every_page() -> None:
-    menu = re.findall(r"[\w-]+\.md", (ROOT / "mkdocs.yml").read_text())
-    assert sorted(menu) == [page.name for page in PAGES]
+    menu = re.findall(r"[\w/-]+\.md", (ROOT / "mkdocs.yml").read_text())
+    assert sorted(menu) == sorted(str(page.relative_to(ROOT / "docs")) for page in PAGES)
 
 
 def test_links_lead_somewhere() -> None:

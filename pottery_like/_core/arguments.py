@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
+import os
 import weakref
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -13,6 +15,7 @@ from fractions import Fraction
 from hashlib import sha256
 from json.encoder import encode_basestring_ascii
 from math import inf, isnan
+from pathlib import PurePosixPath
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -28,6 +31,10 @@ OMITTED = "~"
 """How a default value is spelled that has no spelling of its own."""
 
 _names: weakref.WeakKeyDictionary[Any, str] = weakref.WeakKeyDictionary()
+"""The random names of instances.  A forked child's may change apart from its parent's, and get others."""
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_names.clear)
 
 
 def _number(value: int | float | Decimal | Fraction | complex) -> str:
@@ -119,6 +126,7 @@ _SPELLINGS: tuple[tuple[Any, Callable[[Any], str]], ...] = (
     (datetime, _moment),
     (date, lambda value: f"d{value.isoformat()}"),
     (Decimal, _number),
+    (PurePosixPath, lambda value: f"P{_text(str(value))}"),
     (UUID, lambda value: f"U{value.hex}"),
     (timedelta, lambda value: f"D{value // timedelta(microseconds=1)}"),
     (time, _clock),
@@ -126,6 +134,16 @@ _SPELLINGS: tuple[tuple[Any, Callable[[Any], str]], ...] = (
     (complex, _number),
     (timezone, lambda value: f"Z{value.utcoffset(None) // timedelta(microseconds=1)}"),
 )
+
+
+def _compares_fields(kind: Any) -> bool:
+    """Whether this is a dataclass whose comparison is the one that ``dataclass`` writes."""
+    code = getattr(kind.__eq__, "__code__", None)
+    return dataclasses.is_dataclass(kind) and code is not None and code.co_filename == "<string>"
+
+
+def _fields(value: Any) -> list[Any]:
+    return [getattr(value, each.name) for each in dataclasses.fields(value) if each.compare]
 
 
 def _equality(kind: Any) -> Any:
@@ -164,6 +182,8 @@ def spell(value: Any) -> str:
     if isinstance(value, type):
         return f"T{class_name(value)}"
     hash(value)
+    if _compares_fields(kind):
+        return f"x{class_name(kind)}({','.join(map(spell, _fields(value)))})"
     raise TypeError(
         f"{kind.__name__} can't be part of a cache's key: give the class a __redis_cache_key__ method that returns "
         "what identifies an object, or use ignore= or key_builder="
@@ -216,7 +236,6 @@ class Signature:
     def __init__(self, function: Callable[..., Any], ignore: Sequence[str] = (), typed: bool = False) -> None:
         signature = inspect.signature(function)
         parameters = signature.parameters.values()
-        self._bind = signature.bind
         self._typed = typed
         self._ignored = frozenset(ignore)
         self._args = next((each.name for each in parameters if each.kind is each.VAR_POSITIONAL), None)
@@ -227,6 +246,12 @@ class Signature:
         placed = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
         self._placed = tuple(each.name for each in parameters if each.kind in placed)
         self._named = tuple(each.name for each in parameters if each.kind is each.KEYWORD_ONLY)
+        self._by_name = frozenset(
+            each.name for each in parameters if each.kind in {each.POSITIONAL_OR_KEYWORD, each.KEYWORD_ONLY}
+        )
+        self._required = frozenset(self._placed + self._named) - {
+            each.name for each in parameters if each.default is not each.empty
+        }
         self._defaults = {each.name: each.default for each in parameters if each.default is not each.empty}
         self._omitted = {name: self._spell_default(value) for name, value in self._defaults.items()}
         self._self = self._placed[:1] == ("self",) and "self" not in self._ignored
@@ -244,18 +269,33 @@ class Signature:
                 leading = self._spell_plain(args, kwargs)
                 if leading is not None:
                     return leading, ""
-        try:
-            given = self._bind(*args, **kwargs).arguments
-        except TypeError as error:
-            raise UnfitError(*error.args) from None
+        given, rest, more = self._bound(args, kwargs)
         texts = [self._argument(name, given) for name in self._placed if name not in self._ignored]
-        if self._args and self._args not in self._ignored:
-            texts += map(self._spell, given.get(self._args, ()))
-        rest = ",".join(f"{name}={self._argument(name, given)}" for name in self._named if name not in self._ignored)
-        others = given.get(self._kwargs, {}) if self._kwargs and self._kwargs not in self._ignored else {}
+        if self._args not in self._ignored:
+            texts += map(self._spell, rest)
+        named = ",".join(f"{name}={self._argument(name, given)}" for name in self._named if name not in self._ignored)
+        if self._kwargs in self._ignored:
+            more = {}
         # Their order is something the function can see.
-        more = ",".join(f"{_text(key)}={self._spell(it)}" for key, it in others.items() if key not in self._ignored)
-        return tuple(texts), f";{rest};{more}" if more else f";{rest}" if rest else ""
+        others = ",".join(f"{_text(key)}={self._spell(it)}" for key, it in more.items() if key not in self._ignored)
+        return tuple(texts), f";{named};{others}" if others else f";{named}" if named else ""
+
+    def _bound(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[dict[str, Any], tuple[Any, ...], dict[str, Any]]:
+        given = dict(zip(self._placed, args, strict=False))
+        rest = args[len(self._placed) :]
+        more = {}
+        for name, value in kwargs.items():
+            if name in self._by_name and name not in given:
+                given[name] = value
+            elif self._kwargs and name not in self._by_name:
+                more[name] = value
+            else:
+                raise UnfitError(name)
+        if (rest and not self._args) or not self._required <= given.keys():
+            raise UnfitError()
+        return given, rest, more
 
     def _spell_plain(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[str, ...] | None:
         names = self._placed

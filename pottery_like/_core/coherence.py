@@ -200,10 +200,16 @@ class Tiers:
         """The minimal prefixes of all."""
         return minimal(prefix for tier in self for prefix in tier.prefixes)
 
-    def invalidate(self, keys: Sequence[bytes]) -> None:
-        """Tell the tiers about changed keys."""
-        self.stats.invalidations += len(keys)
+    def invalidate(self, keys: Sequence[bytes], but: object = None) -> None:
+        """Tell the tiers about changed keys.
+
+        :param but: the tier that has changed them, and knows.
+        """
+        if but is None:
+            self.stats.invalidations += len(keys)
         for tier in self:
+            if tier is but:
+                continue
             try:
                 tier.invalidate(keys)
             except Exception as error:

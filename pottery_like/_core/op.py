@@ -72,6 +72,42 @@ class Op(Generic[T_co]):
         return self.argv()
 
 
+class Packed(tuple["Argument | str", ...]):
+    """Words that are in the protocol's form already.
+
+    :ivar data: that form.
+    """
+
+    data: bytes
+
+    def __new__(cls, data: bytes) -> Packed:
+        """Wrap what is to be sent."""
+        words = super().__new__(cls)
+        words.data = data
+        return words
+
+
+def packed_word(word: bytes) -> bytes:
+    """Return a word in the protocol's form."""
+    return b"$%d\r\n%b\r\n" % (len(word), word)
+
+
+@dataclass(frozen=True, slots=True)
+class PackedOp(Op[T_co]):
+    """An operation whose words are packed by whoever makes it: most of them are the same each time.
+
+    It is for a runner's ``run()``, and no part of a batch or a program.
+
+    :param data: the words in the protocol's form, for a script that the server has.
+    """
+
+    data: bytes
+
+    def argv(self) -> tuple[Argument | str, ...]:
+        """The words to send.  A script goes as ``EVALSHA``."""
+        return Packed(self.data)
+
+
 @dataclass(frozen=True, slots=True)
 class NodeOp(Op[T_co]):
     """A command about the server that holds the keys: they say where it goes, and are not sent."""

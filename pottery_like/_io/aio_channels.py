@@ -80,7 +80,7 @@ class Channels:
         results = await self.runner.batch(Batch(tuple(ops)))
         return results, [line is not None and line is self._line] * len(ops)
 
-    async def write(self, op: Op[T]) -> tuple[T, bool]:
+    async def write(self, op: Op[T], own: object = None) -> tuple[T, bool]:
         """Run an operation that changes keys; it isn't kept, as it is published to this process too."""
         return await self.runner.run(op), False
 

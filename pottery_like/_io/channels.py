@@ -80,7 +80,7 @@ class Channels:
         results = self.runner.batch(Batch(tuple(ops)))
         return results, [line is not None and line is self._line] * len(ops)
 
-    def write(self, op: Op[T]) -> tuple[T, bool]:
+    def write(self, op: Op[T], own: object = None) -> tuple[T, bool]:
         """Run an operation that changes keys; it isn't kept, as it is published to this process too."""
         return self.runner.run(op), False
 

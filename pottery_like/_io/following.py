@@ -34,7 +34,7 @@ class Trusting:
         """Run operations together."""
         return self.runner.batch(Batch(tuple(ops))), [True] * len(ops)
 
-    def write(self, op: Op[T]) -> tuple[T, bool]:
+    def write(self, op: Op[T], own: object = None) -> tuple[T, bool]:
         """Run an operation that changes keys."""
         return self.runner.run(op), True
 
@@ -60,6 +60,6 @@ class AioTrusting:
         """Run operations together."""
         return await self.runner.batch(Batch(tuple(ops))), [True] * len(ops)
 
-    async def write(self, op: Op[T]) -> tuple[T, bool]:
+    async def write(self, op: Op[T], own: object = None) -> tuple[T, bool]:
         """Run an operation that changes keys."""
         return await self.runner.run(op), True

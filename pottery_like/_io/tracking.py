@@ -108,8 +108,10 @@ class Tracker:
         results = self.runner.batch(Batch(tuple(ops)), lambda index, connection: noted[index](connection))
         return results, [note.kept for note in noted]
 
-    def write(self, op: Op[T]) -> tuple[T, bool]:
+    def write(self, op: Op[T], own: Tier | None = None) -> tuple[T, bool]:
         """Run an operation that changes keys; also return whether what it wrote may be kept.
+
+        :param own: the tier that may keep it; the client's others forget the keys.
 
         Nobody tells of a write that may be kept.  So a tier whose placeholder is gone by then, to another fill or
         another write of its own, forgets the key: placeholder and copy, whoever's they are.  (What a script writes
@@ -121,7 +123,11 @@ class Tracker:
         link = self._link(op)
         connection = link.talk() if link is not None and covers(link, op, time.monotonic()) else None
         if link is None or connection is None:
-            return self.runner.run(op), False
+            try:
+                return self.runner.run(op), False
+            finally:
+                # The server's report comes a little later; here it is known already.
+                self._tiers.invalidate(op.keys, own)
         sent, kept = time.monotonic(), False
 
         def over(answered: bool) -> None:
@@ -135,8 +141,8 @@ class Tracker:
             # It may have changed something nevertheless, of which nobody tells.
             self._tiers.invalidate(op.keys)
             raise
-        if not kept:
-            self._tiers.invalidate(op.keys)
+        # The server reports to this client only what others have changed.
+        self._tiers.invalidate(op.keys, own if kept else None)
         return result, kept and covers(link, op, time.monotonic())
 
     def wake(self, when: float) -> None:

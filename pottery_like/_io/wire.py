@@ -33,7 +33,7 @@ from redis.exceptions import (
 )
 
 from pottery_like._core.lua import Script
-from pottery_like._core.op import Argument, Op
+from pottery_like._core.op import Argument, Op, Packed, packed_word
 from pottery_like.exceptions import DecodeError, OutcomeUnknownError, PotteryError, WrongTypeError
 
 POOL_ARGUMENTS: tuple[str, ...] = (
@@ -155,6 +155,8 @@ def packed(words: Words) -> list[bytes] | None:
     That is so for what is long, and for words from a codec that are no bytes.  Its own packing takes several times as
     long where hiredis isn't installed.
     """
+    if isinstance(words, Packed):
+        return [words.data]
     parts = [b"*%d\r\n" % len(words)]
     for word in words:
         if isinstance(word, bytes):
@@ -167,7 +169,7 @@ def packed(words: Words) -> list[bytes] | None:
             return None
         if len(text) > LONG:
             return None
-        parts.append(b"$%d\r\n%b\r\n" % (len(text), text))
+        parts.append(packed_word(text))
     return [b"".join(parts)]
 
 

@@ -58,7 +58,8 @@ local function use(field)
   else
     score = string.format('%s%06d', time[1], time[2])
   end
-  redis.call('ZADD', ORDER, score, field)
+  -- Without memory for it, a hit is one all the same.
+  redis.pcall('ZADD', ORDER, score, field)
 end
 
 local function purge(at)

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from pottery_like._core.arguments import UnfitError
 from pottery_like._core.op import Op
 from pottery_like._ops.flight import Compute, Flight, Found, Hit, Outcome, Raised, fetch
-from pottery_like._ops.memo import MemoEntry, MemoOps, Options
+from pottery_like._ops.memo import MemoEntry, MemoOps
+from pottery_like._ops.memo_options import Options
 from pottery_like.exceptions import DecodeError
 
 if TYPE_CHECKING:
@@ -37,12 +38,13 @@ class Recent:
     def __init__(self, options: Options) -> None:
         self._kept: dict[bytes, tuple[Hit, float]] = {}
         self._stale = options.milliseconds("stale") / 1000
+        self._life = options.milliseconds("ttl") / 1000
         self.wanted = options.stale_on_error
 
     def saw(self, field: bytes, hit: Hit) -> None:
         """Remember a result."""
         self._kept.pop(field, None)
-        self._kept[field] = hit, time.monotonic() + (0.0 if hit.ttl == math.inf else hit.ttl) + self._stale
+        self._kept[field] = hit, time.monotonic() + (self._life if hit.ttl == math.inf else hit.ttl) + self._stale
         while len(self._kept) > REMEMBERED:
             self._kept.pop(next(iter(self._kept), b""), None)
 
@@ -77,6 +79,7 @@ class Calls:
         self._away = away
         self._lock = lock
         self.recent = Recent(ops.options)
+        self.simple = not (ops.options.most == 0 or ops.options.local or ops.options.stale_on_error)
 
     def entry(self, args: tuple[Any, ...], kwargs: dict[str, Any], forced: bool = False) -> MemoEntry | None:
         """Return the entry of a call; None where only the function itself can tell what comes of it.
@@ -91,18 +94,24 @@ class Calls:
         except UnfitError:
             return None
 
-    def usual(self, entry: MemoEntry, found: Found | Exception) -> Any:
-        """Return the result that a look has brought, if that is all; else UNUSUAL."""
-        if type(found) is not Hit:
-            return UNUSUAL
+    def hit(self, raw: bytes) -> Any:
+        """Return the result in an entry, and count it; UNUSUAL if it isn't the codec's."""
         try:
-            value = self.ops.decode(found)
+            value = self.ops.decode(raw)
         except DecodeError:
             return UNUSUAL
         with self._lock:
             self.hits += 1
-        if self.recent.wanted:
-            self.recent.saw(entry.field, found)
+        return value
+
+    def usual(self, entry: MemoEntry, found: Found | Exception) -> Any:
+        """Return the result that a look has brought, if that is all; else UNUSUAL."""
+        if type(found) is not Hit:
+            return UNUSUAL
+        value = self.hit(found.raw)
+        if self.recent.wanted and value is not UNUSUAL:
+            with self._lock:
+                self.recent.saw(entry.field, found)
         return value
 
     def rest(self, entry: MemoEntry, found: Found | Exception | None = None) -> Flight[Any]:
@@ -126,21 +135,25 @@ class Calls:
                 return (yield from self.rest(entry, outcome.hit))
             return Outcome(outcome.hit, value)
         self._count(misses=not bypass)
+        if self.recent.wanted and outcome.stored is not None:
+            with self._lock:
+                self.recent.saw(entry.field, Hit(outcome.stored))
         return self._made(entry, outcome)
 
     def _made(self, entry: MemoEntry, outcome: Outcome[Any]) -> Outcome[Any]:
         if outcome.error is not None and outcome.hit is not None:
-            return Outcome(outcome.hit, self.ops.decode(outcome.hit))
-        failure = outcome.failure
-        if failure is not None and not (isinstance(failure, self._away) and self.options.on_error == "compute"):
+            return Outcome(outcome.hit, self.ops.decode(outcome.hit.raw))
+        failure, options = outcome.failure, self.options
+        tolerant = isinstance(failure, self._away) and (options.on_error == "compute" or options.stale_on_error)
+        if failure is not None and not tolerant:
             return Outcome(error=failure)
         return outcome
 
     def _without(self, entry: MemoEntry, error: Exception) -> Flight[Any]:
-        hit = self.recent.find(entry.field)
+        hit = None if entry.forced else self.recent.find(entry.field)
         if hit is not None:
             self._count(hits=True)
-            return Outcome(hit, self.ops.decode(hit))
+            return Outcome(hit, self.ops.decode(hit.raw))
         if self.options.on_error == "raise":
             return Outcome(error=error)
         self._count(misses=not entry.forced)

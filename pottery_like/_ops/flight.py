@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from pottery_like._core.keys import sibling
 from pottery_like._core.lua import script
 from pottery_like._core.op import Op, Take, Wait, ok
-from pottery_like._ops.common import milliseconds, truth
+from pottery_like._ops.common import milliseconds
 from pottery_like._ops.simplequeue import AT_ONCE, seconds
 from pottery_like.exceptions import OutcomeUnknownError
 
@@ -126,48 +126,27 @@ class Entry(Protocol):
         ...
 
 
-class Flown:
-    """An entry's flights: the part of every kind of entry that is the same.
+class KeyEntry:
+    """An entry that is a Redis string of its own; how it is stored is its kind's own matter.
 
-    :param key: the key beside which they are kept.
-    :param row: the entry's name among them.
+    Whoever removes or overwrites the key makes a computation in progress void by deleting ``flights`` too.
+
+    :param key: the key.
+    :param flights: the key of the lease.
     :param lease: seconds.
     """
 
     __slots__ = ("flights", "key", "lease", "row")
 
-    def __init__(self, key: bytes, row: bytes, lease: float) -> None:
+    def __init__(self, key: bytes, flights: bytes, lease: float) -> None:
         self.key = key
-        self.row = row
+        self.flights = flights
+        self.row = b""
         self.lease = milliseconds(lease, "lease")
-        self.flights = sibling(key, "flights")
 
     def wake(self, token: bytes) -> bytes:
         """Return the key of the list on which the waiters for this token's flight wait."""
         return sibling(self.key, "wake:" + token.decode())
-
-    def release(self, token: bytes, notice: bytes) -> Op[None]:
-        """Give the lease back without a value: one script."""
-        keys = (self.flights, self.wake(token))
-        return Op(script("flight_release"), keys, (self.row, token, notice), ok, True)
-
-
-class KeyEntry(Flown, Generic[T]):
-    """An entry that is a Redis string of its own.
-
-    Whoever deletes or overwrites the key makes a computation in progress void by deleting ``flights`` too; an
-    overwritten key it respects in any case.
-
-    :param key: the key.
-    :param encode: returns the bytes to store and the milliseconds that they live, 0 for no end.
-    :param lease: seconds.
-    """
-
-    __slots__ = ("encode",)
-
-    def __init__(self, key: bytes, encode: Callable[[T], tuple[bytes, int]], lease: float = LEASE) -> None:
-        super().__init__(key, b"", lease)
-        self.encode = encode
 
     def look(self, token: bytes, woken: tuple[bytes, bytes] | None = None) -> Op[Found]:
         """Look it up, and take the lease where it is missing: one script."""
@@ -185,17 +164,10 @@ class KeyEntry(Flown, Generic[T]):
         # A second run finds the lease its own.
         return Op(script("flight_get"), keys, (self.row, token, self.lease, notice), decode, True)
 
-    def store(self, token: bytes, value: T, took: float) -> Op[bytes | None]:
-        """Store what was computed, unless it has been overtaken: one script."""
-        raw, ttl = self.encode(value)
-        keys = (self.key, self.flights, self.wake(token))
-        # A second run finds the lease given back: it stores nothing, and others look for themselves.
-        decode = _shared(raw)
-        return Op(script("flight_set"), keys, (self.row, token, raw, ttl), decode, True)
-
-
-def _shared(raw: bytes) -> Callable[[Any], bytes | None]:
-    return lambda reply: raw if truth(reply) else None
+    def release(self, token: bytes, notice: bytes) -> Op[None]:
+        """Give the lease back without a value: one script."""
+        keys = (self.flights, self.wake(token))
+        return Op(script("flight_release"), keys, (self.row, token, notice), ok, True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,14 +234,14 @@ class Outcome(Generic[T]):
 
     :ivar hit: the bytes; None when this caller has called the function.
     :ivar value: the function's result, where there are no bytes.
-    :ivar stored: whether that result is the entry now.
+    :ivar stored: the entry's bytes, if that result is the entry now.
     :ivar error: what the function raised.  There may be bytes all the same: an old value.
     :ivar failure: what storing the result ended in.
     """
 
     hit: Hit | None = None
     value: T | None = None
-    stored: bool = False
+    stored: bytes | None = None
     error: Exception | None = None
     failure: Exception | None = None
 
@@ -366,7 +338,7 @@ def compute(entry: Entry, lease: Lease, share: bool = True) -> Flight[Any]:
         yield from _give_up(entry, token, asked=not isinstance(failure, OutcomeUnknownError))
         return Outcome(value=made, failure=failure)
     yield Land(token, Hit(raw) if share and raw is not None else AGAIN)
-    return Outcome(value=made, stored=raw is not None)
+    return Outcome(value=made, stored=raw)
 
 
 def _give_up(entry: Entry, token: bytes, asked: bool = True) -> Generator[Step, Any, None]:

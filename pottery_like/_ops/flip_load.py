@@ -14,7 +14,7 @@ from pottery_like._ops.flip_texts import beside
 from pottery_like._ops.flipcache import FlipOps, lifetime
 
 
-class FlipEntry(KeyEntry[Any]):
+class FlipEntry(KeyEntry):
     """A cache's value as the flights see it.
 
     :param ops: the cache's operations.
@@ -24,7 +24,7 @@ class FlipEntry(KeyEntry[Any]):
     :raises ValueError: the key has a ``}`` but no hash tag, so that no second key can share its cluster slot.
     """
 
-    __slots__ = ("_ops",)
+    __slots__ = ("_ops", "encode")
 
     def __init__(
         self, ops: FlipOps, name: bytes, encode: Callable[[Any], tuple[bytes, int] | None], lease: float
@@ -32,10 +32,9 @@ class FlipEntry(KeyEntry[Any]):
         flights = beside(name, b"flights")
         if flights is None:
             raise ValueError(f"{name!r} has a '}}' but no hash tag: no second key can be put into its cluster slot")
-        # The engine's own choice may lie inside of the cache.
-        super().__init__(b"-", encode, lease)  # type: ignore[arg-type]
-        self.key, self.flights = name, flights
+        super().__init__(name, flights, lease)
         self._ops = ops
+        self.encode = encode
 
     def wake(self, token: bytes) -> bytes:
         """Return the key of the list on which the waiters for this token's flight wait."""
@@ -43,7 +42,7 @@ class FlipEntry(KeyEntry[Any]):
         assert key is not None
         return key
 
-    def store(self, token: bytes, value: Any, took: float) -> Op[bytes | None] | None:  # type: ignore[override]
+    def store(self, token: bytes, value: Any, took: float) -> Op[bytes | None] | None:
         """Store what was computed, unless it has been overtaken: one script."""
         encoded: Any = self.encode(value)
         if encoded is None:

@@ -6,123 +6,25 @@ import inspect
 import math
 import random
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
 from hashlib import sha256
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 from pottery_like._core.arguments import Signature, Spelled, class_name, digested, spell, spell_self, text_of
 from pottery_like._core.elements import Values
 from pottery_like._core.keys import sibling
 from pottery_like._core.lua import script
-from pottery_like._core.op import Argument, Op, ok
+from pottery_like._core.op import Argument, Op, PackedOp, ok, packed_word
 from pottery_like._ops.common import KeyOps, milliseconds, truth
-from pottery_like._ops.flight import LEASE, Busy, Found, Hit, Lease
+from pottery_like._ops.flight import Busy, Found, Hit, Lease
+from pottery_like._ops.memo_options import Options
 from pottery_like.codecs import Codec
 
 T = TypeVar("T")
 
-TIMEOUT = 60.0
-"""Seconds that a cache lives after its last access, by default as in Pottery."""
-
-Policy = Literal["lru", "lfu"]
-OnError = Literal["raise", "compute"]
-Statistics = Literal["process", "server"]
-
 _KEYS = ("marks", "order", "expiries", "statistics")
 _SENT_FIRST = 2
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """What redis_cache() was told, beside where the cache is and of which function.
-
-    :raises TypeError: or ValueError, for what can't be meant.
-    """
-
-    timeout: float | timedelta | None = TIMEOUT
-    ttl: float | timedelta | Callable[[Any], float | timedelta | None] | None = None
-    maxsize: int | None = None
-    policy: Policy = "lru"
-    cache_if: Callable[[Any], object] | None = None
-    early: float = 0.0
-    stale: float | timedelta = 0.0
-    stale_on_error: bool = False
-    tags: Sequence[str] | Callable[..., Iterable[str]] = ()
-    prefixes: int = 0
-    typed: bool = False
-    ignore: str | Sequence[str] = ()
-    key_builder: Callable[..., Any] | None = None
-    lease: float | timedelta = LEASE
-    on_error: OnError = "raise"
-    statistics: Statistics = "process"
-    local: int = 0
-    _ms: dict[str, int] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        for name in ("timeout", "ttl", "stale", "lease"):
-            value = getattr(self, name)
-            # Pottery takes 0 for no timeout.
-            unset = value is None or callable(value) or (value in (0, timedelta()) and name in {"timeout", "stale"})
-            self._ms[name] = 0 if unset else milliseconds(getattr(self, name), name)
-        _whole("maxsize", 0 if self.maxsize is None else self.maxsize)
-        _whole("prefixes", self.prefixes)
-        _whole("local", self.local)
-        for name, allowed in _CHOICES.items():
-            if getattr(self, name) not in allowed:
-                raise ValueError(f"{name} must be one of {allowed}, not {getattr(self, name)!r}")
-        for name in ("cache_if", "key_builder"):
-            if getattr(self, name) is not None and not callable(getattr(self, name)):
-                raise TypeError(f"{name} must be callable, not {type(getattr(self, name)).__name__}")
-        if isinstance(self.early, bool) or not isinstance(self.early, int | float):
-            raise TypeError(f"early must be a number, not {type(self.early).__name__}")
-        if not 0 <= self.early < math.inf or self.prefixes < 0 or self.local < 0:
-            raise ValueError("early=, prefixes= and local= must not be negative, nor infinite")
-        if isinstance(self.tags, str):
-            raise TypeError("tags must be a list of strs, or a function that returns one; not a str")
-        self._check_pairs()
-
-    def _check_pairs(self) -> None:
-        if (self.early or self._ms["stale"]) and self.ttl is None:
-            raise ValueError("early= and stale= are about results that expire: give ttl=, too")
-        if self.stale_on_error and not self._ms["stale"]:
-            raise ValueError("stale_on_error= needs stale=, the seconds for which an old result will do")
-        if self.local and self._ms["timeout"]:
-            raise ValueError(
-                "the server isn't told of local hits, from which timeout= counts: give timeout=None, or ttl="
-            )
-        if self.local and self.statistics == "server":
-            raise ValueError("the server isn't told of local hits: with local=, there is no statistics='server'")
-        if self.key_builder is not None and (self.ignore or self.typed):
-            raise ValueError("with key_builder=, ignore= and typed= have nothing to say")
-
-    def milliseconds(self, name: str) -> int:
-        """Return one of the durations, 0 for none."""
-        return self._ms[name]
-
-    @property
-    def most(self) -> int | None:
-        """``maxsize`` as functools takes it: nothing is cached for 0 or less."""
-        return None if self.maxsize is None else max(0, self.maxsize)
-
-    @property
-    def marked(self) -> bool:
-        """Whether entries can become invalid without being removed."""
-        return bool(self.tags) or self.prefixes > 0
-
-    def parameters(self) -> dict[str, Any]:
-        """Return what ``cache_parameters()`` does."""
-        names = [name for name in self.__slots__ if not name.startswith("_")]
-        return {**{name: getattr(self, name) for name in names}, "maxsize": self.most}
-
-
-def _whole(name: str, value: object) -> None:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(f"{name} must be an int, not {type(value).__name__}")
-
-
-_CHOICES = {"policy": ("lru", "lfu"), "on_error": ("raise", "compute"), "statistics": ("process", "server")}
 
 
 def own_key(function: Callable[..., Any]) -> str | None:
@@ -161,7 +63,7 @@ def _claim(key: bytes, name: str, function: Any) -> None:
 
     :raises ValueError: functions of one name, such as lambdas, are to share a key.
     """
-    code = getattr(function, "__code__", None)
+    code = getattr(inspect.unwrap(function), "__code__", None)
     if "<" in name and _claims.setdefault((key, name), code) != code:
         raise ValueError(f"another function is named {name!r}, too, and has the key {key.decode()!r}: use another key")
 
@@ -213,8 +115,12 @@ class MemoOps(KeyOps):
         self._times = tuple(options.milliseconds(name) for name in ("lease", "timeout"))
         self._stale = options.milliseconds("stale")
         self._looking = self._flags.encode() + (b"l" if options.stale_on_error or options.local else b"")
+        self._looking += b"r" if options.early else b""
         self._timeout = b"%d" % self._times[1]
         self._settings = b" %d %d 0" % (self._times[0], self._stale)
+        words = (b"EVALSHA", self._look.sha1.encode(), b"%d" % len(self._keys), *self._keys, self._looking)
+        self._head = b"*%d\r\n" % (len(words) + 3) + b"".join(map(packed_word, words))
+        self._middle = packed_word(self._timeout)
 
     def spelled(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Spelled:
         """Spell a call.
@@ -244,27 +150,47 @@ class MemoOps(KeyOps):
     def look(self, field_: bytes, token: bytes, woken: tuple[bytes, bytes] | None, forced: bool) -> Op[Found]:
         """Look an entry up, and take the lease where it is missing: one script."""
 
-        def decode(reply: Any) -> Found:
-            if type(reply) is bytes:
-                return Hit(reply)
-            if isinstance(reply, int):
-                return Lease(token)
-            first, left, *other = reply
-            if not other:
-                return Lease(token, first if left or self.options.stale_on_error else None)
-            if len(other) == 1:
-                return Busy(first, left / 1000)
-            return Hit(first, left / 1000 if left >= 0 else math.inf)
-
         keys, flags, settings = self._keys, self._looking, self._settings
         if self.options.early:
-            settings = b"%b %.6f" % (settings[:-2], -self.options.early * math.log(1.0 - random.random()))
+            settings = self._chance()
         if woken is not None:
             keys, flags, settings = (*keys, self.wake(woken[0])), flags + b"w", b"%b %b" % (settings, woken[1])
         if forced:
             flags += b"fq"
+        return Op(
+            self._look,
+            keys,
+            (flags, field_, self._timeout, token + settings),
+            lambda reply: self.found(reply, token),
+            True,
+        )
+
+    def found(self, reply: Any, token: bytes) -> Found:
+        """Decode the reply to a look."""
+        if type(reply) is bytes:
+            return Hit(reply)
+        if isinstance(reply, int):
+            return Lease(token)
+        first, left, *other = reply
+        if not other:
+            return Lease(token, first if left or self.options.stale_on_error else None)
+        if len(other) == 1:
+            return Busy(first, left / 1000)
+        return Hit(first, left / 1000 if left >= 0 else math.inf)
+
+    def ask(self, field_: bytes, token: bytes) -> Op[Any]:
+        """Look an entry up, as :meth:`look` does; the reply isn't decoded."""
+        settings = self._settings
+        if self.options.early:
+            settings = self._chance()
+        last = token + settings
+        data = self._head + b"$%d\r\n%b\r\n%b$%d\r\n%b\r\n" % (len(field_), field_, self._middle, len(last), last)
         # A second run finds the lease its own; statistics on the server may count it twice.
-        return Op(self._look, keys, (flags, field_, self._timeout, token + settings), decode, True)
+        args = (self._looking, field_, self._timeout, last)
+        return PackedOp(self._look, self._keys, args, _as_it_is, True, data)
+
+    def _chance(self) -> bytes:
+        return b"%b %.6f" % (self._settings[:-2], -self.options.early * math.log(1.0 - random.random()))
 
     def store(
         self, field_: bytes, token: bytes, value: Any, took: float, rows: Iterable[bytes]
@@ -300,12 +226,12 @@ class MemoOps(KeyOps):
         """Return the key of the list on which the waiters for this token's flight wait."""
         return sibling(self.key, "wake:" + token.decode())
 
-    def decode(self, hit: Hit) -> Any:
+    def decode(self, raw: bytes) -> Any:
         """Return the result in an entry.
 
         :raises DecodeError: it isn't the codec's.
         """
-        return self.values.decode(hit.raw.partition(b"|")[2])
+        return self.values.decode(raw.partition(b"|")[2])
 
     def drop(self, call: Spelled) -> Op[bool]:
         """Remove a call's entry; whether there was one: one script."""
@@ -367,7 +293,7 @@ class MemoEntry:
     __slots__ = ("args", "call", "field", "forced", "kwargs", "ops")
 
     def __init__(
-        self, ops: MemoOps, call: Spelled, args: tuple[Any, ...], kwargs: dict[str, Any], forced: bool
+        self, ops: MemoOps, call: Spelled, args: tuple[Any, ...], kwargs: dict[str, Any], forced: bool = False
     ) -> None:
         self.ops = ops
         self.call = call
@@ -393,6 +319,10 @@ class MemoEntry:
     def wake(self, token: bytes) -> bytes:
         """Return the key of the list on which the waiters for this token's flight wait."""
         return self.ops.wake(token)
+
+
+def _as_it_is(reply: Any) -> Any:
+    return reply
 
 
 def _ended(ttl: Any) -> bool:

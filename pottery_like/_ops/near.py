@@ -19,7 +19,7 @@ from pottery_like._ops.memo import MemoOps
 class Near:
     """The results that were used last, until they change or expire.
 
-    The server names the hash that has changed, not the field: any change by somebody else removes all results.
+    The server names the hash that has changed, not the field: any change, a new result included, removes all results.
 
     :param ops: the function's.
     :param lock: makes the lock that guards it.
@@ -72,13 +72,13 @@ class Near:
 
     def _sooner(self, hit: Hit) -> float:
         # Here, too, somebody must come to renew it before it expires.
-        if not self._early or hit.ttl == math.inf:
+        if not self._early or hit.ttl == math.inf or hit.raw.startswith(b"|"):
             return 0.0
         took = int(hit.raw.split(b" ", 2)[1]) / 1000
         return -took * self._early * math.log(1.0 - random.random())
 
     def written(self, op: Op[Any]) -> None:
-        """Forget the result that this process has replaced, of which nobody tells it."""
+        """Forget the result that this process has replaced."""
         field: Any = op.args[1]
         with self._lock:
             self._kept.pop(field, None)

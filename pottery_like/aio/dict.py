@@ -50,7 +50,7 @@ class AIORedisDict(AIOContainer[DictOps[K, V]]):
         *,
         redis: Client | str | None = None,
         key: str = "",
-        codec: Codec[Any] | None = None,
+        codec: Codec[V] | None = None,
         redis_url: str | None = None,
         **kwargs: Any,
     ) -> None:

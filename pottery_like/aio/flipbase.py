@@ -127,7 +127,7 @@ class AIOFlipBase:
             if isinstance(following, Tracker) and isinstance(step.op.command, Script):
                 # The server reports what a script has written to whoever sent it, too.
                 return await self._runner.run(step.op), False
-            result, kept = await following.write(step.op)
+            result, kept = await following.write(step.op, self._parts.ear)
             if kept and self._teller is not None:
                 # The server doesn't report what went this way.
                 self._teller.changes.heard(step.op.keys)

@@ -20,7 +20,8 @@ from pottery_like._io.owned import Owned
 from pottery_like._io.wire import AWAY
 from pottery_like._ops.calls import UNUSUAL, CacheInfo, Calls
 from pottery_like._ops.flight import AGAIN, Flight, Found, look, new_token
-from pottery_like._ops.memo import MemoEntry, MemoOps, Options, own_key
+from pottery_like._ops.memo import MemoEntry, MemoOps, own_key
+from pottery_like._ops.memo_options import Options
 from pottery_like._ops.near import Near
 from pottery_like.codecs import Codec
 
@@ -134,12 +135,12 @@ class AIOMemo:
         return self._near
 
     async def _write(self, op: Op[Any]) -> Any:
-        near, following = self._near or await self._nearby()
         try:
-            result, _ = await following.write(op)
+            return await self._flights.runner.run(op)
         finally:
-            near.written(op)
-        return result
+            # The server tells of it, too, but maybe not before the next call.
+            if self._near is not None:
+                self._near[0].written(op)
 
     async def _change(self, op: Op[Any]) -> Any:
         try:

@@ -115,7 +115,7 @@ class AIORedisQueue(AIOContainer[QueueOps[T]], Generic[T]):
         *,
         redis: Client | str | None = None,
         key: str = "",
-        codec: Codec[Any] | None = None,
+        codec: Codec[T] | None = None,
         redis_url: str | None = None,
         max_attempts: int | None = None,
     ) -> None:

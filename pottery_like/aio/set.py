@@ -42,7 +42,7 @@ class AIORedisSet(AIOContainer[SetOps[T]]):
         *,
         redis: Client | str | None = None,
         key: str = "",
-        codec: Codec[Any] | None = None,
+        codec: Codec[T] | None = None,
         redis_url: str | None = None,
     ) -> None:
         super().__init__(redis=redis, key=key, codec=codec, redis_url=redis_url)

@@ -56,6 +56,21 @@ def test_dict_writes(client: redispy.Redis) -> None:
     assert set(subject.to_dict()) == expected
 
 
+def test_cached_setdefault_has_one_winner(client: redispy.Redis) -> None:
+    subject: Any = pottery_like.CachedOrderedDict(redis=client, key="race", dict_keys=range(TURNS))
+    results = race("setdefault", subject)
+    stored = pottery_like.CachedOrderedDict(redis=client, key="race", dict_keys=range(TURNS))
+    assert results == [list(stored.values())] * PROCESSES
+
+
+def test_cached_writes(client: redispy.Redis) -> None:
+    race("add_to_dict", pottery_like.CachedOrderedDict(redis=client, key="race", timeout=None))
+    keys = [f"{worker}:{turn}{more}" for worker, turn in every() for more in ("", ":more")]
+    found: Any = pottery_like.CachedOrderedDict(redis=client, key="race", dict_keys=keys)
+    assert found.misses() == set()
+    assert all(value == int(key.split(":")[1]) for key, value in found.items())
+
+
 def test_setdefault_has_one_winner(client: redispy.Redis) -> None:
     subject: Any = pottery_like.RedisDict(redis=client, key="race")
     answers = race("setdefault", subject)

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 from pottery_like.aio.base import AIOContainer
-from tests.support.names import VERBS
+from tests.support.names import LOCAL, VERBS
 
 
 class Loop:
@@ -108,6 +108,7 @@ def _iterate(self: _Facade) -> Iterator[Any]:
 def _facade(name: str, verbs: dict[str, str]) -> type[_Facade]:
     body: dict[str, Any] = {dunder: _method(dunder, verb) for dunder, verb in verbs.items()}
     body |= {"__getitem__": _method("__getitem__", "__getitem__"), "__iter__": _iterate, "__hash__": None}
+    body |= {dunder: _method(dunder, dunder) for dunder in LOCAL.get(name, ())}
     return type(f"{name}Facade", (_Facade,), body)
 
 

@@ -25,6 +25,7 @@ SAME: dict[str, list[str]] = {
         *COMMON, "add", "contains_many", "false_positives", "intersection", "intersection_update", "num_elements",
         "num_hashes", "size", "union", "update",
     ],
+    "CachedOrderedDict": [*COMMON, "__or__", "fromkeys", "misses", "setdefault", "update"],
     "FlipCache": [
         "clear", "close", "copy", "delete_many", "flush", "get", "get_many", "get_or_set", "increment",
         "invalidate_tag", "items", "keys", "listen", "local", "name", "pop", "popitem", "redis", "refresh", "set",
@@ -70,6 +71,7 @@ VERBS: dict[str, dict[str, str]] = {
         "__len__": "count",
         "__or__": "union",
     },
+    "CachedOrderedDict": {"__ior__": "update", "__setitem__": "set"},
     "FlipCache": {**_SIZED, "__delitem__": "delete", "__ior__": "update", "__or__": "union", "__setitem__": "set"},
     "HyperLogLog": {"__contains__": "contains", "__ior__": "update", "__len__": "size", "__or__": "union"},
     "RedisCounter": {
@@ -104,6 +106,14 @@ VERBS: dict[str, dict[str, str]] = {
         "__xor__": "symmetric_difference",
     },
 }
+
+# What needs no server: Python's syntax in both worlds.
+LOCAL: dict[str, list[str]] = {
+    "CachedOrderedDict": ["__contains__", "__delitem__", "__eq__", "__iter__", "__len__", "__or__", "__reversed__"],
+}
+
+# Syntax that would need the server: the asyncio class refuses it and names the verb.
+REFUSED: dict[str, list[str]] = {"CachedOrderedDict": ["__ior__", "__setitem__"]}
 
 SYNTAX = {
     "__add__": "c + other",

@@ -141,7 +141,7 @@ class Cache:
         copies = self.copies
         token, kept = copies.begin(key), False
         try:
-            _, kept = self.run(lambda: self.tracker.write(put(key, value, *options)))
+            _, kept = self.run(lambda: self.tracker.write(put(key, value, *options), copies))
         finally:
             copies.keep(key, token, value, kept, written=True)
         return bool(kept)

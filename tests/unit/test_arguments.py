@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import enum
 import itertools
 import math
+import multiprocessing
 import random
 from collections import namedtuple
 from collections.abc import Callable
 from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from fractions import Fraction
+from pathlib import PosixPath, PurePosixPath
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -24,7 +27,7 @@ from pottery_like._core.arguments import Signature, UnfitError, spell, text_of
 
 class Color(enum.Enum):
     RED = 1
-    ALSO_RED = 1
+    ALSO_RED = 1  # noqa: PIE796
     BLUE = 2
 
 
@@ -41,12 +44,24 @@ class Access(enum.Flag):
     WRITE = 2
 
 
-Point = namedtuple("Point", "x y")  # noqa: PYI024
+@dataclasses.dataclass(frozen=True)
+class Place:
+    name: Any
+    note: Any = dataclasses.field(default=None, compare=False)
+
+
+@dataclasses.dataclass(frozen=True)
+class Home(Place):
+    pass
+
+
+Point = namedtuple("Point", "x y")
 
 NUMBERS: list[Any] = [
     0, -0.0, False, 1, 1.0, True, Decimal("1.00"), Fraction(1), 1 + 0j, Level.LOW, -1, -2, 0.1, Decimal("0.1"),
-    Fraction(1, 10), 0.5, Decimal("0.5"), Fraction(1, 2), 1j, 1e300, 10**300, 10**2000, Decimal("1e2000"), 2**53, 2.0**53,
-    2**53 + 1, math.inf, -math.inf, Decimal("Infinity"), 1e-300, Fraction(1, 3), 1 / 3, Decimal("1e-400"), 5e-324,
+    Fraction(1, 10), 0.5, Decimal("0.5"), Fraction(1, 2), 1j, 1e300, 10**300, 10**2000, Decimal("1e2000"), 2**53,
+    2.0**53, 2**53 + 1, math.inf, -math.inf, Decimal("Infinity"), 1e-300, Fraction(1, 3), 1 / 3, Decimal("1e-400"),
+    5e-324,
 ]  # fmt: skip
 TEXTS: list[Any] = [
     "",
@@ -66,7 +81,8 @@ TEXTS: list[Any] = [
 ]
 TIMES: list[Any] = [
     date(2024, 1, 1), datetime(2024, 1, 1), datetime(2024, 1, 1, tzinfo=timezone.utc),
-    datetime(2024, 1, 1, 1, tzinfo=timezone(timedelta(hours=1))), datetime(2024, 1, 1, 1, tzinfo=ZoneInfo("Europe/Berlin")),
+    datetime(2024, 1, 1, 1, tzinfo=timezone(timedelta(hours=1))),
+    datetime(2024, 1, 1, 1, tzinfo=ZoneInfo("Europe/Berlin")),
     datetime(2024, 10, 27, 2, 30, tzinfo=ZoneInfo("Europe/Berlin")), datetime(2024, 10, 27, 0, 30, tzinfo=timezone.utc),
     datetime(2024, 10, 27, 2, 30, fold=1, tzinfo=ZoneInfo("Europe/Berlin")), datetime.min, datetime.max,
     datetime.max.replace(tzinfo=timezone(timedelta(hours=-1))), time(1), time(1, tzinfo=timezone.utc),
@@ -75,7 +91,9 @@ TIMES: list[Any] = [
 ]  # fmt: skip
 OTHERS: list[Any] = [
     None, (), (1,), (1.0,), ((1,),), (1, 2), Point(1, 2), frozenset(), frozenset([1, "a"]), frozenset(["a", 1.0]),
-    frozenset([(1, 2)]), Color.RED, Color.ALSO_RED, Color.BLUE, Access.READ, Access.READ | Access.WRITE, UUID(int=1), int, str,
+    Place(1), Place(1.0, "note"), Place("1"), Home(1), PurePosixPath("a/b"), PurePosixPath("a//b/"), PosixPath("a/b"),
+    frozenset([(1, 2)]), Color.RED, Color.ALSO_RED, Color.BLUE, Access.READ, Access.READ | Access.WRITE, UUID(int=1),
+    int, str,
 ]  # fmt: skip
 ATOMS = NUMBERS + TEXTS + TIMES + OTHERS
 
@@ -140,6 +158,17 @@ class Unhashable:
     __hash__ = None  # type: ignore[assignment]
 
 
+@dataclasses.dataclass(frozen=True)
+class Approximate:
+    value: float
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Approximate) and round(self.value) == round(other.value)
+
+    def __hash__(self) -> int:
+        return hash(round(self.value))
+
+
 @pytest.mark.parametrize("value", [[], {}, set(), bytearray(), (1, []), Unhashable(), Decimal("sNaN")])
 def test_unhashable_as_functools_says_it(value: Any) -> None:
     with pytest.raises(TypeError) as python:
@@ -149,7 +178,7 @@ def test_unhashable_as_functools_says_it(value: Any) -> None:
     assert str(ours.value) == str(python.value)
 
 
-@pytest.mark.parametrize("value", [object(), len, range(3), type("Local", (), {})()])
+@pytest.mark.parametrize("value", [object(), len, range(3), Approximate(1.1), type("Local", (), {})()])
 def test_what_has_no_text_names_the_ways_out(value: Any) -> None:
     with pytest.raises(TypeError, match="key_builder="):
         spell(value)
@@ -211,3 +240,21 @@ def test_a_default_without_a_text_stands_for_itself() -> None:
 
     signature = Signature(function)
     assert signature.spelled((1,), {}) == signature.spelled((1, missing), {}) != signature.spelled((1, None), {})
+
+
+class Plain:
+    def method(self, n: int) -> int:
+        return n
+
+
+def test_instances_are_known_by_a_name_in_one_process_only() -> None:
+    signature, one, other = Signature(Plain.method), Plain(), Plain()
+    assert signature.spelled((one, 1), {}) == signature.spelled((one,), {"n": 1}) != signature.spelled((other, 1), {})
+    context = multiprocessing.get_context("fork")
+    queue = context.Queue()
+    process = context.Process(target=lambda: queue.put(signature.spelled((one, 1), {})))
+    process.start()
+    assert queue.get(timeout=30) != signature.spelled((one, 1), {})
+    process.join()
+    with pytest.raises(TypeError, match="key_builder="):
+        spell(one)

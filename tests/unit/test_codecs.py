@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import hmac
 import json
 import pickle
 from typing import Any
 
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 
 from pottery_like._core.elements import Members, Values
 from pottery_like.codecs import DataclassCodec, JSONCodec, MsgpackCodec, PickleCodec, dumps
 from pottery_like.exceptions import DecodeError
-from tests.support.strategies import keys, kind, uncarried, values
+from tests.support.strategies import keys, kind, texts, uncarried, values
 
 SECRET = b"sixteen bytes or more"
 
@@ -77,6 +80,75 @@ def test_pickle_is_signed() -> None:
         PickleCodec(b"short")
     with pytest.raises(TypeError):
         PickleCodec("text")  # type: ignore[arg-type]
+
+
+class Bomb:
+    """Unpickling this runs code."""
+
+    went_off = False
+
+    def __reduce__(self) -> Any:
+        return setattr, (Bomb, "went_off", True)
+
+
+@given(st.data())
+def test_tampered_pickles_are_not_unpickled(data: Any) -> None:
+    codec = PickleCodec(SECRET)
+    body = pickle.dumps([Bomb()])
+    signed = codec._sign(pickle.dumps("harmless")) + body
+    raw = data.draw(
+        st.sampled_from([body, b"\0" * 32 + body, hashlib.sha256(body).digest() + body, signed])
+        | st.binary(max_size=40).map(lambda junk: junk + body)
+    )
+    with pytest.raises(ValueError, match="signature does not match"):
+        codec.decode(raw)
+    good = codec.encode([1, "two"])
+    place = data.draw(st.integers(0, len(good) - 1))
+    bad = good[:place] + bytes([good[place] ^ data.draw(st.integers(1, 255))]) + good[place + 1 :]
+    with pytest.raises(ValueError, match="signature does not match"):
+        codec.decode(bad)
+    assert not Bomb.went_off
+
+
+def test_a_signed_pickle_is_compared_in_constant_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    compared = []
+    monkeypatch.setattr(hmac, "compare_digest", lambda one, other: compared.append((one, other)))
+    with pytest.raises(ValueError, match="signature"):
+        PickleCodec(SECRET).decode(PickleCodec(SECRET).encode(1))
+    assert len(compared) == 1, "and by nothing else"
+
+
+@given(values | st.binary(max_size=5) | st.sets(st.integers()) | st.tuples(st.integers(), st.dates()))
+def test_pickle_comes_back(value: Any) -> None:
+    found = PickleCodec(SECRET).decode(PickleCodec(SECRET).encode(value))
+    assert found == value
+    assert type(found) is type(value)
+
+
+packed_keys = st.integers(0, 9) | texts | st.binary(max_size=3) | st.tuples(st.integers(0, 9), st.tuples(texts))
+packable = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**64 - 1)
+    | st.floats(allow_nan=False)
+    | texts
+    | st.binary(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(packed_keys, inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@given(packable)
+def test_msgpack_comes_back(value: Any) -> None:
+    found = MsgpackCodec().decode(MsgpackCodec().encode(value))
+    assert found == value
+    assert type(found) is type(value)
+
+
+@pytest.mark.parametrize("value", [object(), {1, 2}, 2**70, 1j, "\ud800", ["a", {"b": Point}]], ids=kind)
+def test_msgpack_refuses(value: Any) -> None:
+    with pytest.raises((TypeError, ValueError)):
+        MsgpackCodec().encode(value)
 
 
 def test_msgpack() -> None:

@@ -1,0 +1,202 @@
+"""What redis_cache()'s arguments say: how long results are kept, which go, and when they are made anew."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+from redis import Redis
+
+from pottery_like import DataclassCodec, MsgpackCodec, PickleCodec, redis_cache
+from tests.conftest import Maker
+from tests.support.cached import Counted, given_back
+from tests.support.servers import SETUPS, Setup, wait_until
+
+
+def test_timeout_is_after_the_last_access(slow: Maker) -> None:
+    subject = Counted(slow, given_back)
+    subject(1)
+    assert 59 < slow.run(slow.client.ttl(subject.key)) <= 60
+    subject = Counted(slow, given_back, timeout=0.4)
+    subject(1)
+    for _ in range(3):
+        time.sleep(0.2)
+        subject(2)
+        subject(1)
+    assert subject.calls == 2
+    time.sleep(0.5)
+    subject(1)
+    assert subject.calls == 3
+    for forever in (None, 0):
+        subject = Counted(slow, given_back, timeout=forever)
+        subject(1)
+        assert slow.run(slow.client.ttl(subject.key)) == -1
+
+
+def test_ttl(slow: Maker) -> None:
+    fixed = Counted(slow, lambda n: n, ttl=0.3, timeout=None)
+    chosen = Counted(slow, lambda n: n, ttl=lambda n: {1: 0.3, 2: None, 3: 0, 4: 60}[n])
+    for _ in range(2):
+        assert [fixed(1), *map(chosen, (1, 2, 3, 4))] == [1, 1, 2, 3, 4]
+    assert (fixed.calls, chosen.calls) == (1, 5)
+    assert chosen.counts()[2] == 3
+    time.sleep(0.35)
+    # Nobody has asked for what has expired, and yet it is gone.
+    wait_until(lambda: chosen.counts()[2] == 2, "the server has removed what has expired", 3)
+    assert [fixed(1), *map(chosen, (1, 2, 4))] == [1, 1, 2, 4]
+    assert (fixed.calls, chosen.calls) == (2, 6)
+
+
+def test_ttl_and_maxsize(slow: Maker) -> None:
+    subject = Counted(slow, lambda n: n, ttl=lambda n: 0.2 if n == 1 else 60, maxsize=2)
+    subject(2)
+    subject(1)
+    time.sleep(0.25)
+    subject(3)
+    subject(2)
+    assert subject.calls == 3, "what has expired goes before what was used longest ago"
+    assert subject.counts()[2] == 2
+
+
+def test_cache_if(few: Maker) -> None:
+    subject = Counted(few, lambda n: n, cache_if=lambda n: n is not None)
+    for calls, argument in enumerate((None, None, 1, 1), 1):
+        subject(argument)
+        assert subject.calls == min(calls, 3)
+
+
+def test_tags_and_prefixes(few: Maker) -> None:
+    subject = Counted(
+        few, lambda user, page=0: [user, page], tags=lambda user, page=0: [f"user:{user}", "all"], prefixes=2
+    )
+    calls = [(1, 0), (1, 1), (2, 0), ("1", 0)]
+
+    def missing() -> list[tuple[Any, int]]:
+        found = []
+        for call in calls:
+            before = subject.calls
+            subject(*call)
+            if subject.calls > before:
+                found.append(call)
+        return found
+
+    assert missing() == calls
+    subject.cached.invalidate_tag("nobody")
+    subject.cached.invalidate_prefix(3)
+    assert missing() == []
+    subject.cached.invalidate_tag("user:2")
+    assert missing() == [(2, 0)]
+    subject.cached.invalidate_prefix(1)
+    assert missing() == [(1, 0), (1, 1)]
+    subject.cached.invalidate_prefix(1, 1)
+    assert missing() == [(1, 1)]
+    subject.cached.invalidate_tag("nobody", "all")
+    assert missing() == calls
+    subject.cached.invalidate_prefix()
+    assert missing() == calls
+    # Evicted, the marks take all entries with them: better none than one that was invalidated.
+    few.run(few.client.delete(marks(subject.key)))
+    assert missing() == calls
+    with pytest.raises(TypeError):
+        subject.cached.invalidate_prefix(1, 2, 3)
+    plain = Counted(few, given_back)
+    for call in (lambda: plain.cached.invalidate_tag("x"), lambda: plain.cached.invalidate_prefix(1)):
+        with pytest.raises(TypeError):
+            call()
+
+
+def marks(key: str) -> str:
+    return f"{{{key}}}:marks"
+
+
+def test_tags_do_not_pile_up(redis: Redis) -> None:
+    @redis_cache(redis=redis, key="pile", tags=lambda n: [str(n)])
+    def function(n: int) -> int:
+        return n
+
+    function(1)
+    redis.hset(marks("pile"), mapping={f"t{n}": 1 for n in range(10_001)})
+    function.invalidate_tag("1")
+    assert redis.hlen(marks("pile")) == 2
+    function(1)
+    function(1)
+    assert function.cache_info()[:2] == (1, 2)
+    function.cache_clear()
+    assert not list(redis.scan_iter("*pile*"))
+
+
+def test_early(slow: Maker) -> None:
+    # So early that each call comes before the end.
+    subject = Counted(slow, lambda: time.sleep(0.02), ttl=60, early=1e9)
+    for calls in (1, 2, 3):
+        subject()
+        assert subject.calls == calls
+    never = Counted(slow, lambda: None, ttl=60, early=1)
+    for _ in range(20):
+        never()
+    assert never.calls == 1
+
+
+def test_early_failing_serves_what_is_there(slow: Maker) -> None:
+    fail = []
+    subject = Counted(slow, lambda: (time.sleep(0.01), fail and 1 / 0, 5)[2], ttl=60, early=1e9)
+    subject()
+    fail.append(1)
+    assert subject() == 5
+    assert subject.calls == 2
+
+
+def test_stale_on_error(slow: Maker) -> None:
+    fail = []
+    options: dict[str, Any] = {"ttl": 0.1, "stale": 0.6, "stale_on_error": True}
+    subject = Counted(slow, lambda: [1 / len(fail)], **options)
+    with pytest.raises(ZeroDivisionError):
+        subject()
+    fail.append(1)
+    assert subject() == [1]
+    fail.clear()
+    time.sleep(0.15)
+    assert subject() == subject() == [1]
+    assert subject.calls == 4
+    time.sleep(0.7)
+    with pytest.raises(ZeroDivisionError):
+        subject()
+    strict = Counted(slow, lambda: 1 / len(fail), ttl=0.1, stale=10)
+    fail.append(1)
+    strict()
+    fail.clear()
+    time.sleep(0.15)
+    with pytest.raises(ZeroDivisionError):
+        strict()
+
+
+def test_statistics_of_all(few: Maker) -> None:
+    subject = Counted(few, given_back, statistics="server")
+    other = Counted(few, given_back, statistics="server", key=subject.key)
+    for each in (subject, other, subject):
+        each(1)
+    assert subject.counts() == other.counts() == (2, 1, 1)
+    assert subject.cached.__bypass__(1)
+    assert other.counts() == (2, 1, 1)
+
+
+def test_codecs(few: Maker) -> None:
+    for codec, value in (
+        (PickleCodec(b"0123456789abcdef"), {1, 2}),
+        (MsgpackCodec(), {1: b"|"}),
+        (DataclassCodec(Setup), SETUPS[0]),
+    ):
+        for options in ({}, {"ttl": 60}):
+            subject = Counted(few, lambda value=value: value, codec=codec, **options)
+            assert subject() == subject() == value
+            assert subject.calls == 1
+
+
+def test_what_can_not_be_read_is_computed_anew(few: Maker) -> None:
+    key = few.new_key()
+    Counted(few, given_back, key=key, codec=MsgpackCodec())(1)
+    subject = Counted(few, given_back, key=key)
+    assert subject(1) == subject(1) == [[1], []]
+    assert subject.calls == 1
+    assert subject.counts()[:2] == (1, 1)
