@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import os
 import weakref
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -30,6 +31,10 @@ OMITTED = "~"
 """How a default value is spelled that has no spelling of its own."""
 
 _names: weakref.WeakKeyDictionary[Any, str] = weakref.WeakKeyDictionary()
+"""The random names of instances.  A forked child's may change apart from its parent's, and get others."""
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_names.clear)
 
 
 def _number(value: int | float | Decimal | Fraction | complex) -> str:

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from redis.asyncio import Redis, RedisCluster
 from redis.exceptions import RedisClusterException, RedisError
 
-from pottery_like._core.coherence import LONGEST, REFUSED, Backoff, Stats, Tier, Tiers
+from pottery_like._core.coherence import REFUSED, STEADY, Backoff, Stats, Tier, Tiers
 from pottery_like._core.op import Batch, Op
 from pottery_like._io.aio import Runner
 from pottery_like._io.aio_connections import Place
@@ -231,7 +231,7 @@ class Tracker:
             self.rest()
             return
         backoff = self._backoffs.setdefault(name, Backoff())
-        if now - link.born > LONGEST:
+        if now - link.born > STEADY:
             backoff.reset()
         self._attempts[name] = now + backoff.pause()
         if self.runner.clustered:

@@ -6,6 +6,7 @@ import dataclasses
 import enum
 import itertools
 import math
+import multiprocessing
 import random
 from collections import namedtuple
 from collections.abc import Callable
@@ -239,3 +240,21 @@ def test_a_default_without_a_text_stands_for_itself() -> None:
 
     signature = Signature(function)
     assert signature.spelled((1,), {}) == signature.spelled((1, missing), {}) != signature.spelled((1, None), {})
+
+
+class Plain:
+    def method(self, n: int) -> int:
+        return n
+
+
+def test_instances_are_known_by_a_name_in_one_process_only() -> None:
+    signature, one, other = Signature(Plain.method), Plain(), Plain()
+    assert signature.spelled((one, 1), {}) == signature.spelled((one,), {"n": 1}) != signature.spelled((other, 1), {})
+    context = multiprocessing.get_context("fork")
+    queue = context.Queue()
+    process = context.Process(target=lambda: queue.put(signature.spelled((one, 1), {})))
+    process.start()
+    assert queue.get(timeout=30) != signature.spelled((one, 1), {})
+    process.join()
+    with pytest.raises(TypeError, match="key_builder="):
+        spell(one)
