@@ -11,6 +11,7 @@ from collections import deque
 from functools import cached_property, partial
 from typing import Any, TypeVar
 
+from pottery_like._core.lua import Script
 from pottery_like._core.op import Op
 from pottery_like._io import servers, unwritten
 from pottery_like._io.anchors import anchors
@@ -185,6 +186,9 @@ class FlipBase(dict[Any, Any]):
         if isinstance(step, Read):
             return self._listen().read(step.op)
         if isinstance(step, Write):
+            if isinstance(self._listen(), Tracker) and isinstance(step.op.command, Script):
+                # The server reports what a script has written to whoever sent it, too.
+                return self._runner.run(step.op), False
             result, kept = self._listen().write(step.op, self._parts.ear)
             if kept and self._teller is not None:
                 # The server doesn't report what went this way.

@@ -12,10 +12,10 @@ from typing_extensions import Self
 
 from pottery_like._core.localviews import LocalView
 from pottery_like._io.sync import Client
-from pottery_like._ops.dict import MISSING, as_pairs
+from pottery_like._ops.dict import MISSING
 from pottery_like._ops.flight import LEASE, fetch
 from pottery_like._ops.flip_config import FlipConfig, seconds_to_wait
-from pottery_like._ops.flip_core import FlipStats
+from pottery_like._ops.flip_core import FlipStats, items_of
 from pottery_like._ops.flip_load import Load
 from pottery_like._ops.flip_tags import checked_tags
 from pottery_like.flipbase import checked_client
@@ -234,7 +234,7 @@ class FlipCache(FlipMapping):
 
     def update(self, arg: Any = (), /, **kwargs: Any) -> None:
         """Store items: as :meth:`set_many`."""
-        self.set_many([*as_pairs(arg), *kwargs.items()])
+        self.set_many(items_of(arg, kwargs))
 
     def delete_many(self, keys: Iterable[Any]) -> int:
         """Remove keys; return how many there were.  O(n), 1 round trip per thousand (and per server).

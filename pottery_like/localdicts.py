@@ -150,7 +150,7 @@ class FIFODict(Limited[K, V], OrderedDict[K, V]):
         with self._lock:
             super().__delitem__(key)
 
-    def pop(self, key: K, *default: Any) -> Any:
+    def pop(self, key: K, *default: Any) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Remove ``key`` and return its value, or ``default``.  O(1)
 
         :raises KeyError: ``key`` isn't there and there is no ``default``.

@@ -48,6 +48,9 @@ SHORTEST: Final = 0.05
 LONGEST: Final = 5.0
 """Seconds between attempts to make a link: at first, and in the end."""
 
+STEADY: Final = 1.0
+"""Seconds that a link must have lived for the next one to be made as soon as the first."""
+
 REFUSED: Final = 30.0
 """Seconds until a server that refused is asked again: its permissions may have changed."""
 
@@ -222,8 +225,8 @@ class Tiers:
     def _failed(tier: Tier, error: Exception) -> None:
         # It must not go on with what it should have forgotten; and the other tiers must go on.
         tier.drop()
-        told = SimpleNamespace(exc_type=type(error), exc_value=error, exc_traceback=error.__traceback__, object=tier)
-        told.err_msg = "A cache could not forget what has changed"
+        told: Any = SimpleNamespace(exc_type=type(error), exc_value=error, exc_traceback=error.__traceback__)
+        told.object, told.err_msg = tier, "A cache could not forget what has changed"
         sys.unraisablehook(told)
 
     def forked(self) -> None:

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from redis.asyncio import Redis, RedisCluster
 from redis.exceptions import RedisClusterException, RedisError
 
-from pottery_like._core.coherence import LONGEST, REFUSED, Backoff, Stats, Tier, Tiers
+from pottery_like._core.coherence import REFUSED, STEADY, Backoff, Stats, Tier, Tiers
 from pottery_like._core.op import Batch, Op
 from pottery_like._io.aio import Runner
 from pottery_like._io.aio_connections import Place
@@ -90,6 +90,8 @@ class Tracker:
             await asyncio.wait_for(self._settled.wait(), patience(self.runner.client))
         for link in list(self._links.values()):
             await self._extend(link)
+        # Until it has been swept once, its wishes to be swept earlier are taken for known.
+        self._wake()
 
     def forget(self, tier: Tier) -> None:
         """Tell a tier no more."""
@@ -229,7 +231,7 @@ class Tracker:
             self.rest()
             return
         backoff = self._backoffs.setdefault(name, Backoff())
-        if now - link.born > LONGEST:
+        if now - link.born > STEADY:
             backoff.reset()
         self._attempts[name] = now + backoff.pause()
         if self.runner.clustered:

@@ -16,13 +16,16 @@ from redis.exceptions import RedisError
 from pottery_like._core.coherence import Backoff, Stats, Tiers
 from pottery_like._core.op import Batch, Op
 from pottery_like._core.replies import Replies
-from pottery_like._io.links import NEVER, PORTION
+from pottery_like._io.links import NEVER
 from pottery_like._io.published import Line, channels
 from pottery_like._io.servers import connection_arguments
 from pottery_like._io.sync import Runner
 from pottery_like._io.watching import pair, patience
 
 T = TypeVar("T")
+
+PORTION = 1 << 18
+"""Bytes to read at once."""
 
 
 class Channels:

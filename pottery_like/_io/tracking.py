@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from redis import Redis
 from redis.exceptions import RedisClusterException, RedisError
 
-from pottery_like._core.coherence import LONGEST, REFUSED, Backoff, Stats, Tier, Tiers
+from pottery_like._core.coherence import LONGEST, REFUSED, STEADY, Backoff, Stats, Tier, Tiers
 from pottery_like._core.op import Batch, Op
 from pottery_like._io.links import Link, peer_of
 from pottery_like._io.listener import the_listener
@@ -83,6 +83,8 @@ class Tracker:
         self._settled.wait(patience(self.runner.client))
         for link in list(self._links.values()):
             self._extend(link)
+        # Until it has been swept once, its wishes to be swept earlier are taken for known.
+        the_listener().wake()
 
     def forget(self, tier: Tier) -> None:
         """Tell a tier no more."""
@@ -205,7 +207,7 @@ class Tracker:
             del self._links[name]
             if not link.closed:
                 backoff = self._backoffs.setdefault(name, Backoff())
-                if now - link.born > LONGEST:
+                if now - link.born > STEADY:
                     backoff.reset()
                 self._attempts[name] = now + backoff.pause()
                 if self.runner.clustered:

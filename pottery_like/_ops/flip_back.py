@@ -16,8 +16,7 @@ from pottery_like._core.local import Entry, LocalTier
 from pottery_like._core.lua import CHUNK, script
 from pottery_like._core.op import Batch, Op
 from pottery_like._ops.common import chunks
-from pottery_like._ops.dict import as_pairs
-from pottery_like._ops.flip_core import ABSENT, FlipCore, FlipProgram, Write, fingerprint
+from pottery_like._ops.flip_core import ABSENT, FlipCore, FlipProgram, Write, fingerprint, items_of
 from pottery_like._ops.flipcache import Found, lifetime
 from pottery_like.exceptions import DecodeError
 
@@ -77,7 +76,7 @@ class FlipBack:
     def set_many(self, arg: Any, kwargs: Mapping[str, Any], ttl: float | timedelta | None) -> FlipProgram[bool]:
         """Store items; whether it is time to flush."""
         encode, names = self.core.ops.texts.encode, self.core.ops.names
-        items = {names.encode(key): (key, encode(value)) for key, value in [*as_pairs(arg), *kwargs.items()]}
+        items = {names.encode(key): (key, encode(value)) for key, value in items_of(arg, kwargs)}
         return (yield from self._change(items, lifetime(ttl, self.core.ops.ms)))
 
     def delete(self, keys: Iterable[Any]) -> FlipProgram[bool]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import time
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, NamedTuple, TypeVar
@@ -59,6 +59,15 @@ FlipProgram = Generator[Any, Any, T]
 """A program whose steps are the runner's and the three above."""
 
 Known = Mapping[bytes, Entry]
+
+
+def items_of(arg: Any, kwargs: Mapping[str, Any]) -> Iterator[tuple[Any, Any]]:
+    """Yield the items of what ``dict.update()`` accepts, in their order: different keys may be one key here."""
+    if hasattr(arg, "keys"):
+        yield from as_pairs(arg)
+    else:
+        yield from arg
+    yield from kwargs.items()
 
 
 class FlipStats(NamedTuple):
@@ -353,7 +362,9 @@ class FlipCore:
             old = before.get(name)
             if old is None or old.missing or not there:
                 return {}
-            return {name: self.entry(name, Found(old.value, left), sent)}
+            made = self.entry(name, Found(old.value, left), sent)
+            made.stored = old.stored
+            return {name: made}
 
         there: bool = yield from self.write({name: key}, self.ops.touch(name, ms), known)
         return there
@@ -376,7 +387,7 @@ class FlipCore:
         ms, encode = lifetime(ttl, self.ops.ms), self.ops.texts.encode
         keys: dict[bytes, Any] = {}
         raws: dict[bytes, bytes] = {}
-        for key, value in [*as_pairs(arg), *kwargs.items()]:
+        for key, value in items_of(arg, kwargs):
             name = self.ops.names.encode(key)
             keys[name], raws[name] = key, encode(value)
         for part in chunks(keys):

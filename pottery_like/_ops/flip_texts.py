@@ -103,8 +103,8 @@ def _plain(key: Any) -> Any:
 def _number(key: Any) -> Any:
     if key != key:  # noqa: PLR0124
         raise ValueError("NaN can't be a key: it equals nothing")
-    if isinstance(key, complex) and not key.imag:
-        key = key.real
+    if isinstance(key, complex):
+        return _number(key.real) if not key.imag else key
     try:
         whole = int(key)
         if whole == key:

@@ -123,7 +123,7 @@ class FlipOps:
     def _found(self, reply: Any) -> Found:
         raw, left, stored = reply
         if raw is None:
-            if not stored:
+            if not stored or self.default_raw is None:
                 return NOTHING
             raw = self.default_raw
         return Found(self.texts.decode(raw), seconds_left(left), raw)

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator
 from contextlib import nullcontext
 from typing import Any, TypeVar
 
+from pottery_like._core.lua import Script
 from pottery_like._core.op import Op
 from pottery_like._io import servers, unwritten
 from pottery_like._io.aio import Client, Runner
@@ -122,7 +123,11 @@ class AIOFlipBase:
         if isinstance(step, Read):
             return await (await self._follow()).read(step.op)
         if isinstance(step, Write):
-            result, kept = await (await self._follow()).write(step.op, self._parts.ear)
+            following = await self._follow()
+            if isinstance(following, Tracker) and isinstance(step.op.command, Script):
+                # The server reports what a script has written to whoever sent it, too.
+                return await self._runner.run(step.op), False
+            result, kept = await following.write(step.op, self._parts.ear)
             if kept and self._teller is not None:
                 # The server doesn't report what went this way.
                 self._teller.changes.heard(step.op.keys)

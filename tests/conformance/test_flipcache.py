@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from pottery_like import DecodeError, JSONCodec, PickleCodec, et
+from pottery_like import JSONCodec, PickleCodec, et
 from tests.support.flip import Flips, flips
 from tests.support.servers import SETUPS
 
@@ -172,6 +172,16 @@ def test_expiry(flip: Flips) -> None:
     assert cache.ttl("ever") is None
     cache.refresh("ever")
     assert 0 < cache.ttl("ever") <= 0.2
+
+
+def test_expiry_in_further_caches(flip: Flips) -> None:
+    """Who begins to listen later is swept in time from the first moment on."""
+    for _ in range(4):
+        cache = flip(expire_time=et.THREE_DAYS)
+        cache["long"] = "v"
+        cache.set("k", "v", ttl=0.1)
+        stored = time.monotonic()
+        assert last_read(flip, cache, "k") < stored + 0.102
 
 
 def test_refresh_on_get(flip: Flips) -> None:
@@ -350,130 +360,3 @@ def test_loader(flip: Flips) -> None:
     assert cache["nothing"] == "default"
     assert "nothing" not in cache
     assert cache.get("b") is None
-
-
-@pytest.mark.parametrize("eviction", ["fifo", "lru", "lfu", "mapping"])
-def test_eviction(flip: Flips, eviction: str) -> None:
-    mapping: dict[Any, Any] = {}
-    cache = flip(local_max=3, eviction=mapping if eviction == "mapping" else eviction)
-    for key in "abc":
-        cache[key] = key
-    assert cache.local == {"a": "a", "b": "b", "c": "c"}
-    assert (cache["a"], cache["a"], cache["b"]) == ("a", "a", "b")
-    cache["d"] = "d"
-    assert (
-        set(cache.local) == {"fifo": set("bcd"), "lru": set("abd"), "lfu": set("abd"), "mapping": set("abcd")}[eviction]
-    )
-    assert {cache[key] for key in "abcd"} == set("abcd")
-    flip.raw.set(f"{cache.name}:b", "B")
-    flip.until(lambda: cache["b"] == "B", "a change is followed")
-    assert cache.stats().evictions >= (0 if eviction == "mapping" else 1)
-
-
-def test_without_coherence(flip: Flips) -> None:
-    cache = flip(coherence=None, expire_time=0.3)
-    assert cache["k"] is None
-    cache["k"] = "v"
-    flip.raw.set(f"{cache.name}:k", "w", px=300)
-    assert cache["k"] == "v", "nobody listens"
-    time.sleep(0.31)
-    assert cache["k"] is None, "but its time is kept"
-    flip.raw.set(f"{cache.name}:k", "x")
-    assert cache["k"] == "x", "and missing keys are not remembered"
-
-
-def test_publishing(flip: Flips) -> None:
-    """Caches that publish follow each other; the messages are PubSubRedisDict's."""
-    told: list[tuple[str, Any]] = []
-    cache = flip(
-        coherence="pubsub", on_update=lambda key: told.append(("+", key)), on_delete=lambda key: told.append(("-", key))
-    )
-    cache.listen()
-    listener = flip.raw.pubsub()
-    listener.subscribe(f"{cache.name}/update", f"{cache.name}/delete")
-    for _ in range(2):
-        assert listener.get_message(timeout=5)["type"] == "subscribe"
-    other = flip(cache.name, coherence="pubsub")
-    assert cache["k"] is None
-    other["k"] = "v"
-    flip.until(lambda: cache["k"] == "v", "an update is heard")
-    flip.until(lambda: cache.local == {"k": "v"}, "and kept")
-    other.set_many({"k": "w", "l": "x"})
-    flip.until(lambda: cache["k"] == "w", "so is one of many")
-    other.get_or_set("made", lambda: "it")
-    del other["k"]
-    flip.until(lambda: cache["k"] is None, "a deletion is heard")
-    other.pop("l")
-    flip.until(lambda: ("-", "l") in told, "callbacks are told")
-    assert {("+", "k"), ("+", "l"), ("+", "made"), ("-", "k"), ("-", "l")} == set(told)
-    heard = [listener.get_message(timeout=5) for _ in range(6)]
-    # In a cluster they come from several servers.
-    assert sorted((each["channel"].rpartition(b"/")[2], each["data"]) for each in heard) == [
-        (b"delete", b"k"), (b"delete", b"l"),
-        (b"update", b"k"), (b"update", b"k"), (b"update", b"l"), (b"update", b"made"),
-    ]  # fmt: skip
-    listener.close()
-
-
-def test_callbacks(flip: Flips) -> None:
-    told: list[tuple[str, Any]] = []
-    cache = flip(
-        local_max=0,
-        key_type="int",
-        on_update=lambda key: told.append(("+", key)),
-        on_delete=lambda key: told.append(("-", key)),
-    )
-    cache.listen()
-    flip.raw.set(f"{cache.name}:1", "x")
-    flip.until(lambda: ("+", 1) in told, "an update is told")
-    flip.raw.delete(f"{cache.name}:1")
-    flip.until(lambda: ("-", 1) in told, "a deletion is told")
-    cache[2] = "own"
-    flip.until(lambda: ("+", 2) in told, "one's own change is told")
-    flip.raw.set(f"{cache.name}:3", "x", px=1)
-    flip.until(lambda: ("-", 3) in told, "an expiry is told")
-
-
-def test_bad_values_change_nothing(flip: Flips) -> None:
-    cache = flip(value_type="json")
-    cache["k"] = "good"
-    loop: list[Any] = []
-    loop.append(loop)
-    for wrong in (float("nan"), {1, 2}, object(), loop):
-        with pytest.raises((TypeError, ValueError)):
-            cache["k"] = wrong
-        with pytest.raises((TypeError, ValueError)):
-            cache.set_many({"a": 1, "k": wrong})
-    assert cache == {"k": "good"}
-    for wrong in (["a"], {}, {1}):
-        with pytest.raises(TypeError):
-            cache[wrong]
-        with pytest.raises(TypeError):
-            cache[wrong] = 1
-    for ttl in (0, -1, math.nan, "5", True):
-        with pytest.raises((TypeError, ValueError)):
-            cache.set("k", 1, ttl=ttl)
-    numbers = flip(value_type="int")
-    for wrong in ("x", 1.5, None, [1]):
-        with pytest.raises((TypeError, ValueError)):
-            numbers["k"] = wrong
-    flip.raw.set(f"{numbers.name}:k", "not a number")
-    with pytest.raises(DecodeError, match="not a number"):
-        numbers["k"]
-    assert flip.raw.get(f"{cache.name}:k") == b'"good"'
-
-
-def test_stats(flip: Flips) -> None:
-    cache = flip(count_hits=True, local_max=2)
-    cache["k"] = "v"
-    assert [cache[key] for key in ("k", "k", "none")] == ["v", "v", None]
-    stats = cache.stats()
-    assert (stats.local_hits, stats.remote_hits, stats.misses, stats.size) == (2, 0, 1, 1)
-    flip.raw.set(f"{cache.name}:k", "w")
-    flip.until(lambda: cache["k"] == "w", "a change is followed")
-    cache["l"], cache["m"] = "1", "2"
-    stats = cache.stats()
-    assert stats.remote_hits == 1
-    assert stats.invalidations >= 1
-    assert stats.evictions >= 1
-    assert (stats.reconnects, stats.conflicts, stats.dirty) == (0, 0, 0)
