@@ -37,7 +37,7 @@ def test_flipcaches(client: redispy.Redis) -> None:
     assert other["a"] is None
     assert one.get_or_set("b", lambda: "3") == other["b"] == "3"
     one.set_many({"b": "4", "c": "5"})
-    assert (other["b"], other["c"]) == ("4", "5")
+    wait_until(lambda: (other["b"], other["c"]) == ("4", "5"), "the server has reported it")
     one.clear()
     wait_until(lambda: (other["b"], other["c"]) == (None, None), "the server has reported it")
     one.close()
