@@ -29,7 +29,7 @@ async def acquire(place: Place) -> Any:
             raise
         return connection
     connection = await place.get_connection(*POOL_ARGUMENTS)
-    if closed(connection):
+    if _closed(connection):
         # The pool looks at what the event loop has read, and the loop may not have run since the server left.
         await connection.disconnect(nowait=True)
         try:
@@ -40,8 +40,7 @@ async def acquire(place: Place) -> Any:
     return connection
 
 
-def closed(connection: Any) -> bool:
-    """Whether the server has closed an idle connection, even if the event loop hasn't noticed yet."""
+def _closed(connection: Any) -> bool:
     writer = getattr(connection, "_writer", None)
     if writer is None or not hasattr(select, "poll") or writer.get_extra_info("ssl_object") is not None:
         return False

@@ -16,7 +16,7 @@ from redis.exceptions import ConnectionError
 
 from pottery_like._core.coherence import Pulse, Tiers, additions, minimal
 from pottery_like._core.replies import Flush, Keys, Refusal, Replies
-from pottery_like._io.aio_connections import Place, closed
+from pottery_like._io.aio_connections import Place, _closed
 from pottery_like._io.servers import connection_arguments, node_arguments
 from pottery_like._io.watching import UNTRACKED, Hearing, Question, Words, accepted, greeting, pair, patience
 
@@ -240,7 +240,7 @@ class Link:
         if self._wanted or self.dead or self._talking:
             return None
         reader = self._tracked._reader
-        if reader is None or reader.at_eof() or reader._buffer or closed(self._tracked):
+        if reader is None or reader.at_eof() or reader._buffer or _closed(self._tracked):
             self.die()
             return None
         self._talking = self._lent = True
