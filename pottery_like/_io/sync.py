@@ -257,7 +257,7 @@ class Runner:
         except (RedisError, OSError) as error:
             raise Unsent(error) from error
         except BaseException:
-            _drop_idle(pool)
+            drop_idle(pool)
             raise
         self.round_trips += 1
         # A client-side cache (cache_config=) wraps its connections; it takes only what its client's methods send.
@@ -283,7 +283,7 @@ class Runner:
         except (RedisError, OSError) as error:
             give_up(self.client, ops[0], Unsent(error))
         except BaseException:
-            _drop_idle(pool)
+            drop_idle(pool)
             raise
         self.round_trips += 1
         replies: list[Any] = []
@@ -338,7 +338,7 @@ def _socket(connection: Any) -> Any:
     return getattr(connection, "_conn", connection)._sock
 
 
-def _drop_idle(pool: ConnectionPool) -> None:
+def drop_idle(pool: ConnectionPool) -> None:
     """Close a pool's idle connections, after a signal handler's exception (KeyboardInterrupt) came out of it.
 
     One of them may have been cut short in its greeting, whose replies would be taken for other commands'.
