@@ -48,7 +48,8 @@ class Runner:
         self.round_trips = 0
         if isinstance(client, RedisCluster):
             kwargs = client.get_connection_kwargs()
-            self._settings = Settings.of(getattr(client, "retry", None), kwargs.get("socket_timeout"), True)
+            attempts = getattr(client, "cluster_error_retry_attempts", 0)
+            self._settings = Settings.of(getattr(client, "retry", None), kwargs.get("socket_timeout"), True, attempts)
         else:
             kwargs = client.connection_pool.connection_kwargs
             self._settings = Settings.of(kwargs.get("retry"), kwargs.get("socket_timeout"), False)
