@@ -40,6 +40,7 @@ async def acquire(place: Place, never: Retry | None = None) -> Any:
                 await connection.disconnect(nowait=True)
             await connection.connect()
         except BaseException:
+            await connection.disconnect(nowait=True)
             await release(place, connection)
             raise
         return connection
@@ -47,23 +48,25 @@ async def acquire(place: Place, never: Retry | None = None) -> Any:
     connection = place.get_available_connection() if impatient else await place.get_connection(*POOL_ARGUMENTS)
     usual = connection.retry, connection.socket_timeout
     try:
-        if impatient:
-            connection.retry, connection.socket_timeout = never, None
-            await place.ensure_connection(connection)
-        if closed(connection):
-            # The pool looks at what the event loop has read, and the loop may not have run since the server left.
-            await connection.disconnect(nowait=True)
-            await connection.connect()
+        try:
+            if impatient:
+                connection.retry, connection.socket_timeout = never, None
+                await place.ensure_connection(connection)
+            if closed(connection):
+                # The pool looks at what the event loop has read, and the loop may not have run since the server left.
+                await connection.disconnect(nowait=True)
+                await connection.connect()
+        finally:
+            connection.retry, connection.socket_timeout = usual
     except BaseException:
+        # Its greeting may have been cut short, whose replies would be taken for other commands'.
+        await connection.disconnect(nowait=True)
         await place.release(connection)
         raise
-    finally:
-        connection.retry, connection.socket_timeout = usual
     return connection
 
 
 def closed(connection: Any) -> bool:
-    """Whether the server has closed an idle connection, even if the event loop hasn't noticed yet."""
     writer = getattr(connection, "_writer", None)
     if writer is None or not hasattr(select, "poll") or writer.get_extra_info("ssl_object") is not None:
         return False

@@ -20,7 +20,7 @@ from pottery_like._core.dialogue import Ask
 from pottery_like._io import routes
 from pottery_like._io.exchange import Exchange
 from pottery_like._io.routes import Route, Ways
-from pottery_like._io.sync import Client, Runner
+from pottery_like._io.sync import Client, Runner, drop_idle
 from pottery_like._io.wire import POOL_ARGUMENTS, decoded
 
 SLACK = 0.05
@@ -61,7 +61,13 @@ class Lane(Route):
             if time.monotonic() - since < FRESH or self._clean(connection):
                 return connection
             self._pool.release(connection)
-        return self._pool.get_connection(*POOL_ARGUMENTS)
+        try:
+            return self._pool.get_connection(*POOL_ARGUMENTS)
+        except (RedisError, OSError):
+            raise
+        except BaseException:
+            drop_idle(self._pool)
+            raise
 
     @staticmethod
     def _clean(connection: Any) -> bool:

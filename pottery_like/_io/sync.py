@@ -53,7 +53,8 @@ class Runner:
         self.round_trips = 0
         if isinstance(client, RedisCluster):
             kwargs = client.get_connection_kwargs()
-            self._settings = Settings.of(getattr(client, "retry", None), kwargs.get("socket_timeout"), True)
+            attempts = getattr(client, "cluster_error_retry_attempts", 0)
+            self._settings = Settings.of(getattr(client, "retry", None), kwargs.get("socket_timeout"), True, attempts)
         else:
             kwargs = client.connection_pool.connection_kwargs
             self._settings = Settings.of(kwargs.get("retry"), kwargs.get("socket_timeout"), False)
@@ -284,7 +285,7 @@ class Runner:
         except (RedisError, OSError) as error:
             raise Unsent(error) from error
         except BaseException:
-            _drop_idle(pool)
+            drop_idle(pool)
             raise
         try:
             if note is not None:
@@ -322,7 +323,7 @@ class Runner:
         except (RedisError, OSError) as error:
             give_up(self.client, ops[0], Unsent(error))
         except BaseException:
-            _drop_idle(pool)
+            drop_idle(pool)
             raise
         self.round_trips += 1
         replies: list[Any] = []
@@ -379,7 +380,7 @@ def _socket(connection: Any) -> Any:
     return getattr(connection, "_conn", connection)._sock
 
 
-def _drop_idle(pool: ConnectionPool) -> None:
+def drop_idle(pool: ConnectionPool) -> None:
     """Close a pool's idle connections, after a signal handler's exception (KeyboardInterrupt) came out of it.
 
     One of them may have been cut short in its greeting, whose replies would be taken for other commands'.

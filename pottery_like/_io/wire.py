@@ -213,9 +213,12 @@ class Settings:
     cluster: bool
 
     @classmethod
-    def of(cls, retry: Any, timeout: float | None, cluster: bool) -> Settings:
-        """Read the settings off a client's retry object and socket timeout."""
-        count = getattr(retry, "_retries", 0)
+    def of(cls, retry: Any, timeout: float | None, cluster: bool, attempts: int = 0) -> Settings:
+        """Read the settings off a client's retry object and socket timeout.
+
+        :param attempts: how often a cluster client repeats by its own count: older ones have no retry object.
+        """
+        count = getattr(retry, "_retries", attempts)
         return cls(count if count >= 0 else 100, PATIENCE if timeout is None else timeout, cluster)
 
 
