@@ -15,7 +15,6 @@ from pottery_like._core.lua import Script
 from pottery_like._core.op import Op
 from pottery_like._io import servers, unwritten
 from pottery_like._io.anchors import anchors
-from pottery_like._io.channels import Channels, follower
 from pottery_like._io.events import Teller
 from pottery_like._io.flights import Flights
 from pottery_like._io.following import Trusting
@@ -27,7 +26,7 @@ from pottery_like._ops.flip_core import FlipProgram, Read, ReadMany, Write
 from pottery_like.exceptions import BypassedWarning, FlipConflictWarning
 
 T = TypeVar("T")
-Follower = Tracker | Channels | Trusting
+Follower = Tracker | Trusting
 
 # C code, such as json's, takes a dict without items for empty before it asks it anything.  A str, as in a dict that
 # has other keys too, strings are looked up more slowly.
@@ -151,12 +150,11 @@ class FlipBase(dict[Any, Any]):
         if not config.listens:
             made = Trusting(runner)
         else:
-            made = (tracker if config.coherence == "tracking" else follower)(runner, config.max_stale)
+            made = tracker(runner, config.max_stale, messages=config.coherence == "pubsub")
             ear.wake = made.wake
             if config.tells:
                 self._teller = Teller(runner, self._core.ops.names, config.on_update, config.on_delete)
-                changes = self._teller.changes
-                ear.heard, ear.told = (changes.heard, None) if config.coherence == "tracking" else (None, changes.told)
+                ear.heard = self._teller.changes.heard
             made.watch(ear)
             if made.reason:
                 warnings.warn(
@@ -171,7 +169,7 @@ class FlipBase(dict[Any, Any]):
     def _deafen(self) -> None:
         """Listen no more; so nothing may be kept."""
         made, self._made_follower = self._made_follower, None
-        if isinstance(made, Tracker | Channels):
+        if isinstance(made, Tracker):
             made.forget(self._parts.ear)
             self._parts.ear.drop()
 
@@ -187,7 +185,7 @@ class FlipBase(dict[Any, Any]):
             return self._listen().read(step.op)
         if isinstance(step, Write):
             if isinstance(self._listen(), Tracker) and isinstance(step.op.command, Script):
-                # The server reports what a script has written to whoever sent it, too.
+                # What a script has written is reported to whoever sent it, too.
                 return self._runner.run(step.op), False
             result, kept = self._listen().write(step.op, self._parts.ear)
             if kept and self._teller is not None:

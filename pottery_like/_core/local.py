@@ -67,7 +67,6 @@ class LocalTier:
     :ivar used: keys that were used, for ``"lru"``.
     :ivar wake: is told when a sweep is due earlier than was said.
     :ivar heard: is given changed keys.
-    :ivar told: is given what has happened to a key, and the key.
     """
 
     def __init__(
@@ -86,7 +85,6 @@ class LocalTier:
         self.default: Any = None
         self.wake: Callable[[float], None] | None = None
         self.heard: Callable[[Sequence[bytes]], None] | None = None
-        self.told: Callable[[bytes, bytes], None] | None = None
         # What was used when nobody held the lock; the oldest uses are lost if there are very many.
         self.used: deque[Any] = deque(maxlen=min(MOST_USES, 1000 + 8 * maximum))
         self._uses = Frequencies() if eviction == "lfu" else None

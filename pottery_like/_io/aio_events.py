@@ -42,9 +42,8 @@ class Teller:
 
     async def _tell(self) -> None:
         while taken := self.changes.take():
-            questions = self.changes.questions(taken)
             try:
-                there = await self._runner.batch(Batch(questions)) if questions else []
+                there = await self._runner.batch(Batch(self.changes.questions(taken)))
             except Exception:  # the server can't be asked just now: what was taken is not told
                 continue
             for event, key in self.changes.events(taken, there):

@@ -54,7 +54,7 @@ class Teller:
         taken = self.changes.take()
         if not taken:
             return False
-        there = self._runner.batch(Batch(questions)) if (questions := self.changes.questions(taken)) else []
+        there = self._runner.batch(Batch(self.changes.questions(taken)))
         for event, key in self.changes.events(taken, there):
             function = self._on_update if event == UPDATE else self._on_delete
             if function is not None:

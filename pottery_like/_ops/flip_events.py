@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from pottery_like._core.lua import CHUNK
 from pottery_like._core.op import Op
 from pottery_like._ops.common import truth
 from pottery_like._ops.flip_texts import Names
@@ -25,7 +26,7 @@ class Changes:
     def __init__(self, names: Names, hurry: Callable[[], None]) -> None:
         self._names = names
         self._hurry = hurry
-        self._waiting: dict[bytes, bytes | None] = {}
+        self._waiting: dict[bytes, None] = {}
 
     def heard(self, keys: Iterable[bytes]) -> None:
         """Note that keys have changed; whether they are still there isn't known."""
@@ -36,32 +37,21 @@ class Changes:
         if self._waiting:
             self._hurry()
 
-    def told(self, event: bytes, key: bytes) -> None:
-        """Note what has happened to a key."""
-        if len(self._waiting) < MOST:
-            self._waiting[key] = event
-        self._hurry()
-
-    def take(self) -> dict[bytes, bytes | None]:
-        """Return what waits, and have it wait no more."""
-        taken: dict[bytes, bytes | None] = {}
+    def take(self) -> list[bytes]:
+        """Return some of the keys that wait, and have them wait no more."""
+        taken: list[bytes] = []
         # One by one, as another thread may add some.
-        while self._waiting and len(taken) < 1000:
-            key, event = self._waiting.popitem()
-            taken[key] = event
+        while self._waiting and len(taken) < CHUNK:
+            taken.append(self._waiting.popitem()[0])
         return taken
 
-    def questions(self, taken: dict[bytes, bytes | None]) -> tuple[Op[bool], ...]:
-        """Return operations that say which of the keys are there whose event isn't known."""
-        return tuple(Op("EXISTS", (name,), (), truth, True) for name, event in taken.items() if event is None)
+    def questions(self, taken: list[bytes]) -> tuple[Op[bool], ...]:
+        """Return operations that say which of the keys are there."""
+        return tuple(Op("EXISTS", (name,), (), truth, True) for name in taken)
 
-    def events(self, taken: dict[bytes, bytes | None], there: list[bool]) -> list[tuple[bytes, Any]]:
+    def events(self, taken: list[bytes], there: list[bool]) -> list[tuple[bytes, Any]]:
         """Return the events and the users' keys."""
-        answers = iter(there)
-        found = []
-        for name, event in taken.items():
-            known = event or (UPDATE if next(answers) else DELETE)
-            key = self._names.decode(name)
-            if key is not None:
-                found.append((known, key))
-        return found
+        found = [
+            (UPDATE if each else DELETE, self._names.decode(name)) for name, each in zip(taken, there, strict=True)
+        ]
+        return [(event, key) for event, key in found if key is not None]

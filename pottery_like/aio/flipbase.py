@@ -16,7 +16,6 @@ from pottery_like._core.lua import Script
 from pottery_like._core.op import Op
 from pottery_like._io import servers, unwritten
 from pottery_like._io.aio import Client, Runner
-from pottery_like._io.aio_channels import Channels, follower
 from pottery_like._io.aio_events import Teller
 from pottery_like._io.aio_flights import Flights
 from pottery_like._io.aio_tracking import Tracker, tracker
@@ -28,7 +27,7 @@ from pottery_like._ops.flip_core import FlipProgram, Read, ReadMany, Write
 from pottery_like.exceptions import BypassedWarning, FlipConflictWarning
 
 T = TypeVar("T")
-Follower = Tracker | Channels | AioTrusting
+Follower = Tracker | AioTrusting
 
 
 async def settled(result: Any) -> Any:
@@ -80,12 +79,11 @@ class AIOFlipBase:
         if not config.listens:
             self._made_follower = AioTrusting(runner)
             return self._made_follower
-        made = (tracker if config.coherence == "tracking" else follower)(runner, config.max_stale)
+        made = tracker(runner, config.max_stale, messages=config.coherence == "pubsub")
         ear.wake = made.wake
         if config.tells and self._teller is None:
             self._teller = Teller(runner, self._core.ops.names, config.on_update, config.on_delete)
-            changes = self._teller.changes
-            ear.heard, ear.told = (changes.heard, None) if config.coherence == "tracking" else (None, changes.told)
+            ear.heard = self._teller.changes.heard
         await made.watch(ear)
         if made.reason and self._made_follower is None:
             text = (
@@ -98,7 +96,7 @@ class AIOFlipBase:
     def _deafen(self) -> None:
         """Listen no more; so nothing may be kept."""
         made, self._made_follower = self._made_follower, None
-        if isinstance(made, Tracker | Channels):
+        if isinstance(made, Tracker):
             made.forget(self._parts.ear)
             self._parts.ear.drop()
 
@@ -125,7 +123,7 @@ class AIOFlipBase:
         if isinstance(step, Write):
             following = await self._follow()
             if isinstance(following, Tracker) and isinstance(step.op.command, Script):
-                # The server reports what a script has written to whoever sent it, too.
+                # What a script has written is reported to whoever sent it, too.
                 return await self._runner.run(step.op), False
             result, kept = await following.write(step.op, self._parts.ear)
             if kept and self._teller is not None:
