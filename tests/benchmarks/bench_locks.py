@@ -284,7 +284,7 @@ def main() -> str:
         handed = {name: hand_over(make, ports[:1], 50) for name, make in peers().items()}
         crowds: dict[str, list[Crowd]] = {name: [] for name in peers()}
         bounds = []
-        for _ in range(3):
+        for _ in range(6):
             bounds.append((sections_alone(), messages_alone(ports[0])))
             for name, make in peers().items():
                 if name != "pottery" or not crowds[name]:
@@ -317,7 +317,7 @@ def main() -> str:
                     for name in names
                 ],
             ),
-            f"{PROCESSES} processes, {SECTIONS} sections of 1 ms; the best of three runs.  The sections alone take "
+            f"{PROCESSES} processes, {SECTIONS} sections of 1 ms; the best of six runs.  The sections alone take "
             f"{min(one for one, _ in bounds):.2f} s here; {min(two for _, two in bounds):.2f} s when processes on bare "
             "sockets pass a message round instead of a lock.",
             table(
