@@ -163,6 +163,14 @@ class Crowd:
     commands: int
 
 
+def _section() -> None:
+    """Take one millisecond; asked for that, ``time.sleep`` takes a tenth more."""
+    end = time.perf_counter() + 0.001
+    time.sleep(0.0008)
+    while time.perf_counter() < end:
+        pass
+
+
 def _worker(make: Make, ports: list[int], key: str, shared: tuple[Any, Any, Any]) -> None:
     lock, (barrier, counter, results) = make(key, ports), shared
     own, longest = 0, 0.0
@@ -177,7 +185,7 @@ def _worker(make: Make, ports: list[int], key: str, shared: tuple[Any, Any, Any]
         if not done:
             counter.value += 1
             own += 1
-            time.sleep(0.001)
+            _section()
         lock.release()
         if done:
             break
@@ -213,7 +221,7 @@ def sections_alone() -> float:
     """Return the seconds that the sections take, one after the other."""
     started = time.perf_counter()
     for _ in range(SECTIONS):
-        time.sleep(0.001)
+        _section()
     return time.perf_counter() - started
 
 
@@ -225,7 +233,7 @@ def _passer(index: int, port: int, barrier: Any, counter: Any) -> None:
     while counter.value < SECTIONS:
         hears.recv(1000)
         counter.value += 1
-        time.sleep(0.001)
+        _section()
         tells.sendall(b"PUBLISH %d x\r\n" % ((index + 1) % PROCESSES))
         tells.recv(1000)
 
