@@ -169,8 +169,15 @@ def test_sweeps(world: str) -> None:
     with cache(world, setup.client, PREFIX) as mine:
         copies = mine.copies
         wait_until(lambda: copies.sweeps, "the first sweep comes at once")
-        due = time.monotonic() + 0.2
-        mine.run(lambda: mine.tracker.wake(due))
-        wait_until(lambda: len(copies.sweeps) > 1, "the sweep that was wished for")
-        assert time.monotonic() < due, "a sweep comes a little early"
-        assert copies.sweeps[-1] >= due - 0.001, "and clears what is due until then"
+        for _ in range(20):
+            due, before = time.monotonic() + 0.2, len(copies.sweeps)
+            mine.run(lambda due=due: mine.tracker.wake(due))
+            while len(copies.sweeps) == before:
+                assert time.monotonic() < due + 20, "the sweep that was wished for"
+                time.sleep(0.001)
+            came = time.monotonic()
+            assert copies.sweeps[-1] >= due - 0.001, "it clears what is due until then"
+            # A busy machine may keep the thread waiting.
+            if came < due:
+                break
+        assert came < due, "a sweep comes a little early"
