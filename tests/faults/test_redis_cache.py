@@ -286,10 +286,16 @@ def test_slow_computation_is_overtaken(direct: redispy.Redis, subject: Callable[
 
 @pytest.mark.parametrize("how", ["entry", "tag", "all"])
 def test_invalidated_meanwhile(direct: redispy.Redis, subject: Callable[..., Subject], how: str) -> None:
-    source = [1]
-    each = subject(
-        standalone(SERVER).port, lambda n: (source[0], time.sleep(0.15 if each.calls == 2 else 0))[0], tags=["t"]
-    )
+    source, found, changed = [1], threading.Event(), threading.Event()
+
+    def read(n: int) -> int:
+        value = source[0]
+        if each.calls == 2:
+            found.set()
+            assert changed.wait(20)
+        return value
+
+    each = subject(standalone(SERVER).port, read, tags=["t"])
     each(0)
     helper: Any = redis_cache(redis=direct, key="fault", tags=["t"])(named(lambda n: None))
     forget = {
@@ -299,10 +305,12 @@ def test_invalidated_meanwhile(direct: redispy.Redis, subject: Callable[..., Sub
     }
 
     def change() -> None:
+        assert found.wait(20)
         source[0] = 2
         forget[how]()
+        changed.set()
 
-    thread = threading.Timer(0.07, change)
+    thread = threading.Thread(target=change)
     thread.start()
     assert each(1) == 1
     thread.join()
