@@ -114,6 +114,7 @@ class Link:
     def start(self) -> None:
         """Begin to listen."""
         self._hearing_task = asyncio.ensure_future(self._hear())
+        _at_the_end_of(self._tracked._reader, weakref.WeakMethod(self.die))
         self._timer = asyncio.get_running_loop().call_soon(self._beat)
 
     async def _answers(self, connection: Any, commands: list[Words]) -> list[Any]:
@@ -286,6 +287,29 @@ class Link:
         # Meanwhile nothing was kept, and something may have been missed.
         self._tiers.drop()
         self.prefixes = wanted
+
+
+def _at_the_end_of(reader: asyncio.StreamReader, die: weakref.WeakMethod[Any]) -> None:
+    """Call ``die`` when a connection ends, even if nobody reads from it."""
+    loop = asyncio.get_running_loop()
+
+    def end() -> None:
+        function = die()
+        if function is not None:
+            function()
+
+    def followed(method: Any) -> Any:
+        def called(*arguments: Any) -> None:
+            method(*arguments)
+            # Not within what the transport is doing.
+            loop.call_soon(end)
+
+        return called
+
+    for name in ("feed_eof", "set_exception"):
+        setattr(reader, name, followed(getattr(reader, name)))
+    if reader.at_eof() or reader.exception() is not None:
+        loop.call_soon(end)
 
 
 async def _some(reader: asyncio.StreamReader) -> bytes:

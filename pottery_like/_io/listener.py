@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import math
 import os
+import select
 import selectors
 import socket
 import threading
 import time
 import weakref
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pottery_like._io.links import Link
 
@@ -21,6 +22,35 @@ UNLINKED = 0.5
 """Seconds after which it is looked whether trackers without links are still there: nobody says when one is gone."""
 LONGEST = 60.0
 """Seconds to sleep when nothing is due."""
+
+
+class Ends:
+    """Notices the end of connections on which others talk, without a look at what comes there.
+
+    Where there is no epoll it notices nothing, and the next question to the server has no answer.
+    """
+
+    def __init__(self, selector: selectors.BaseSelector) -> None:
+        self._links: dict[int, Link] = {}
+        self._poll: Any = select.epoll() if hasattr(select, "epoll") else None
+        if self._poll is not None:
+            selector.register(self._poll, selectors.EVENT_READ, self._look)
+
+    def watch(self, link: Link) -> None:
+        """Have a link die with its tracked connection."""
+        if self._poll is not None:
+            number = link.tracked_socket.fileno()
+            self._poll.register(number, select.EPOLLRDHUP)
+            self._links[number] = link
+
+    def _look(self) -> None:
+        for number, _ in self._poll.poll(0):
+            self._links[number].die()
+
+    def close(self) -> None:
+        """Watch no more."""
+        if self._poll is not None:
+            self._poll.close()
 
 
 class Listener:
@@ -87,11 +117,12 @@ class Listener:
         """Serve the links until others are to be served; whether there is anything left to serve."""
         links = self._current()
         asking: set[Link] = set()
-        with selectors.DefaultSelector() as selector:
+        with selectors.DefaultSelector() as selector, contextlib.closing(Ends(selector)) as ends:
             selector.register(receiver, selectors.EVENT_READ)
             for link in list(links):
                 try:
                     selector.register(link.listening_socket, selectors.EVENT_READ, link.hear)
+                    ends.watch(link)
                     if link.asking:
                         asking.add(link)
                         selector.register(link.tracked_socket, selectors.EVENT_READ, link.hear_tracked)

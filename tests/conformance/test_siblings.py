@@ -26,7 +26,9 @@ def client() -> Iterator[redispy.Redis]:
 
 def test_flipcaches(client: redispy.Redis) -> None:
     told: list[Any] = []
-    one, other = FlipCache("siblings", redis=client), FlipCache("siblings", redis=client, on_update=told.append)
+    one, other = (
+        FlipCache("siblings", redis=client, max_stale=10, **options) for options in ({}, {"on_update": told.append})
+    )
     other["listens"]
     for value in ("1", "2"):
         assert other["a"] == one["a"]

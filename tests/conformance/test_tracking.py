@@ -13,6 +13,7 @@ import redis.asyncio
 from pottery_like._core.op import Op
 from tests.conftest import RUN
 from tests.support import servers
+from tests.support.processes import alone
 from tests.support.servers import Node, Setup, programs, wait_until
 from tests.support.tracking import Copies, cache, get, listening, put
 
@@ -258,6 +259,7 @@ def test_the_rights_it_takes(world: str, more: str) -> None:
 
 
 @pytest.mark.parametrize("world", ["sync", "aio"])
+@alone
 def test_a_server_that_does_not_know_how(world: str) -> None:
     # As a server before 6 would, or a proxy.
     node = Node(programs()["redis"], ("--rename-command", "CLIENT", "")).start()

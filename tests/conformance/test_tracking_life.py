@@ -13,12 +13,13 @@ import redis as redispy
 
 from tests.conformance.test_tracking import FOUR, PREFIX
 from tests.support import servers
+from tests.support.processes import alone
 from tests.support.servers import Setup, wait_until
 from tests.support.tracking import Cache, Copies, cache, get, listening, put
 
 
+@alone
 def test_the_thread_lives_while_it_is_wanted() -> None:
-    wait_until(lambda: not listening(), "no thread of an earlier test")
     from pottery_like._io.sync import Runner
     from pottery_like._io.tracking import tracker
 
@@ -76,6 +77,7 @@ def clients(admin: Any) -> list[str]:
 
 
 @pytest.mark.parametrize("kind", ["ConnectionPool", "BlockingConnectionPool"])
+@alone
 def test_closing_the_pool_closes_the_links(kind: str) -> None:
     pool = getattr(redispy, kind)(port=servers.standalone("redis").port)
     with cache("sync", lambda: redispy.Redis(connection_pool=pool), PREFIX) as mine:
@@ -92,12 +94,14 @@ def in_the_child(mine: Cache, connection: Any) -> None:
     empty, following = not mine.copies.values, not mine.tracker._links
     wait_until(lambda: mine.usable(PREFIX), "the child has a tracker of its own")
     mine.fill(PREFIX)
-    connection.send((empty, following, len(listening())))
+    wait_until(lambda: len(listening()) == 1, "the thread that connected ends")
+    connection.send((empty, following))
     connection.recv()
     mine.gone(PREFIX)
     connection.send(mine.read(PREFIX))
 
 
+@alone
 def test_a_forked_child_has_a_tracker_of_its_own() -> None:
     if "fork" not in multiprocessing.get_all_start_methods():
         pytest.skip("no fork")
@@ -112,7 +116,7 @@ def test_a_forked_child_has_a_tracker_of_its_own() -> None:
         child = context.Process(target=in_the_child, args=(mine, theirs))
         child.start()
         mine.copies.lock.release()
-        assert ours.recv() == (True, True, 1)
+        assert ours.recv() == (True, True)
         assert (mine.usable(PREFIX), mine.copies.values) == (True, {PREFIX: b"1"}), "the parent's goes on"
         other.set(PREFIX, 2)
         ours.send("go on")
@@ -125,6 +129,7 @@ def test_a_forked_child_has_a_tracker_of_its_own() -> None:
         mine.gone(PREFIX)
 
 
+@alone
 def test_one_event_loop_after_the_other() -> None:
     """The same client and tracker, where redis-py allows it: it is closed at each loop's end."""
     import asyncio
@@ -164,8 +169,15 @@ def test_sweeps(world: str) -> None:
     with cache(world, setup.client, PREFIX) as mine:
         copies = mine.copies
         wait_until(lambda: copies.sweeps, "the first sweep comes at once")
-        due = time.monotonic() + 0.2
-        mine.run(lambda: mine.tracker.wake(due))
-        wait_until(lambda: len(copies.sweeps) > 1, "the sweep that was wished for")
-        assert time.monotonic() < due, "a sweep comes a little early"
-        assert copies.sweeps[-1] >= due - 0.001, "and clears what is due until then"
+        for _ in range(20):
+            due, before = time.monotonic() + 0.2, len(copies.sweeps)
+            mine.run(lambda due=due: mine.tracker.wake(due))
+            while len(copies.sweeps) == before:
+                assert time.monotonic() < due + 20, "the sweep that was wished for"
+                time.sleep(0.001)
+            came = time.monotonic()
+            assert copies.sweeps[-1] >= due - 0.001, "it clears what is due until then"
+            # A busy machine may keep the thread waiting.
+            if came < due:
+                break
+        assert came < due, "a sweep comes a little early"

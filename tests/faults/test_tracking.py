@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import select
 import shutil
 import signal
 import socket
@@ -82,6 +83,26 @@ def test_connections_that_are_closed(node: Node, other: redispy.Redis, world: st
             mine.gone(KEY)
         assert mine.tracker.stats.reconnects == 3
         assert len(listening(other)) == len(tracked(other)) == 1
+
+
+@WORLDS
+@pytest.mark.skipif(not hasattr(select, "epoll"), reason="asyncio alone notices it there")
+def test_the_end_of_a_silent_connection(node: Node, other: redispy.Redis, world: str) -> None:
+    """The tracked one, on which nobody talks for a long time: it is noticed all the same."""
+    with cache(world, connecting(world, port=node.port), PREFIX, max_stale=100) as mine:
+        for turn in range(3):
+            mine.fill(KEY)
+            for number in tracked(other):
+                other.client_kill_filter(_id=number)
+            other.set(KEY, turn)
+            mine.gone(KEY)
+        assert mine.tracker.stats.reconnects >= 2
+        # A reply that somebody is waiting for isn't taken away, nor is its coming an end.
+        wait_until(lambda: mine.write(KEY, b"first"), "a write is kept")
+        drops = mine.copies.drops
+        for turn in range(100):
+            mine.write(KEY, b"%d" % turn)
+        assert (mine.copies.drops, other.get(KEY)) == (drops, b"99")
 
 
 @WORLDS

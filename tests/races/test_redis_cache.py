@@ -87,7 +87,7 @@ def test_nobody_gets_what_was_invalidated_before(client: redispy.Redis, how: str
     reports = [results.get(timeout=60) for _ in processes]
     for process in processes:
         process.join()
-    assert number > 10
+    assert number > 2
     assert sum(count for count, _ in reports) > number
     assert [old for _, old in reports] == [[], [], []]
 

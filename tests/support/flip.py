@@ -45,7 +45,8 @@ class Flips:
         return f"flip-{os.getpid()}-{uuid.uuid4().hex[:6]}-{next(_numbers)}"
 
     def __call__(self, name: str | None = None, **options: Any) -> Any:
-        options = {"redis": self.client, **options}
+        # So that no proof runs out while a busy machine does something else.
+        options = {"redis": self.client, "max_stale": 10, **options}
         if self.loop is None:
             made: Any = pottery_like.FlipCache(name or self.name(), **options)
         else:
@@ -60,7 +61,7 @@ class Flips:
             self.pause()
             return condition()
 
-        wait_until(holds, what, 5)
+        wait_until(holds, what)
 
     def pause(self, seconds: float = 0.0) -> None:
         """Let the event loop run."""

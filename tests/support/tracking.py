@@ -107,6 +107,8 @@ class Cache:
     """Copies of one client's keys."""
 
     def __init__(self, world: str, make: Callable[[], Any], *prefixes: bytes, **options: Any) -> None:
+        # Long, so that no proof runs out while a busy machine does something else.
+        options = {"max_stale": 10, **options}
         self.running = Running() if world == "aio" else None
         if self.running is None:
             self.client = make()
@@ -149,7 +151,7 @@ class Cache:
     def usable(self, key: bytes) -> bool:
         return bool(self.run(lambda: self.tracker.usable(get(key))))
 
-    def fill(self, key: bytes, seconds: float = 10) -> None:
+    def fill(self, key: bytes, seconds: float = 20) -> None:
         """Read until there is a copy."""
         deadline = time.monotonic() + seconds
         while True:
@@ -160,7 +162,7 @@ class Cache:
             assert time.monotonic() < deadline, f"no copy within {seconds} s ({self.tracker.reason})"
             time.sleep(0.01)
 
-    def gone(self, key: bytes, seconds: float = 1.0) -> float:
+    def gone(self, key: bytes, seconds: float = 5.0) -> float:
         """Wait until there is no copy; return the seconds."""
         started = time.monotonic()
         while key in self.copies.values:
