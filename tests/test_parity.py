@@ -78,3 +78,20 @@ def test_page_shows_the_table() -> None:
 
 def spelled(verb: str) -> str:
     return {"__aiter__": "async for x in c", "__anext__": "await anext(c)"}.get(verb, f"await c.{verb}(...)")
+
+
+ASKED_BY_KEY = [
+    cls
+    for cls in (getattr(pottery_like, name) for name in pottery_like.__all__ if name.startswith("AIO"))
+    if hasattr(cls, "__getitem__") and not issubclass(cls, dict)
+]
+
+
+@pytest.mark.parametrize("cls", ASKED_BY_KEY)
+def test_what_cannot_be_awaited_is_refused(cls: type) -> None:
+    """``in`` and ``for`` would otherwise ask ``__getitem__`` for one number after the other, without end."""
+    instance: Any = object.__new__(cls)
+    with pytest.raises(TypeError):
+        "a" in instance  # noqa: B015
+    with pytest.raises(TypeError):
+        iter(instance)

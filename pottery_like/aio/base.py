@@ -42,6 +42,10 @@ class AIOContainer(Handle[OpsT], Generic[OpsT]):
     :raises TypeError: an argument of the wrong type, before anything is sent.
     """
 
+    # Else Python would use __getitem__ for "in" and "for", which brings a coroutine for every number, without end.
+    __iter__ = None
+    __contains__ = None
+
     _filling: Program[None] | None = None
     _loop: asyncio.AbstractEventLoop | None = None
 

@@ -38,6 +38,10 @@ async def settled(result: Any) -> Any:
 class AIOFlipBase:
     """The machinery of an AIOFlipCache, of which users see nothing."""
 
+    # Else Python would use __getitem__ for "in" and "for", which brings a coroutine for every number, without end.
+    __iter__ = None
+    __contains__ = None
+
     _config: FlipConfig
     _source: Any
 
