@@ -96,6 +96,8 @@ class Flights:
         if isinstance(step, Land):
             mine.pop(step.token, None)
             self._land(step.token, step.found)
+            for other in list(self._flying) if step.late else ():
+                self._land(other, AGAIN)
             return None
         return self.runner.step(step)
 

@@ -1,13 +1,13 @@
 -- KEYS: see memo_part, w included.  ARGV: flags, field, token, value, ms to live (0 = no end), the ms that it took, stale
 -- in ms, timeout in ms (0 = none), most entries, rows (each after a blank).
 -- Flags: h = let the server remove what has expired, if it can; else that is done here.
--- Result: 1; 2 = the same, and the server can't do that; 0 = not stored, as the lease has passed to somebody else, or the
--- entry was invalidated meanwhile.
+-- Result: 1; 2 = the same, and the server can't do that; 0 = not stored, as somebody who began later has stored, or the entry
+-- was invalidated meanwhile.
 -- include: lease_part
 -- include: memo_part
 local field, life = ARGV[2], tonumber(ARGV[5])
-local holder, _, _, since = flight(FLIGHTS, field)
-local stored = holder == ARGV[3] and valid(ARGV[10], tonumber(since))
+local since = begun(FLIGHTS, field, ARGV[3])
+local stored = since and valid(ARGV[10], tonumber(since))
 local result = 1
 if stored then
   local at = now()
@@ -39,5 +39,5 @@ if stored then
   end
   keep(ARGV[8])
 end
-land(FLIGHTS, field, ARGV[3], WAKE, '+')
+land(FLIGHTS, field, ARGV[3], WAKE, '+', stored)
 return stored and result or 0

@@ -100,6 +100,11 @@ Found = Hit | Lease | Busy
 class Entry(Protocol):
     """An entry as the engine needs it, wherever it lives."""
 
+    @property
+    def lease(self) -> int:
+        """Return for how many milliseconds a lease on it is taken."""
+        ...
+
     def look(self, token: bytes, woken: tuple[bytes, bytes] | None = None) -> Op[Found]:
         """Look it up, and take the lease where it is missing.
 
@@ -108,9 +113,11 @@ class Entry(Protocol):
         ...
 
     def store(self, token: bytes, value: Any, took: float) -> Op[bytes | None] | None:
-        """Store what was computed in so many seconds, unless it has been overtaken, and give the lease back.
+        """Store what was computed in so many seconds, and give the lease back.
 
-        The operation's result: the bytes that others may share; None when it was overtaken.  No operation: the value
+        Nothing is stored where a later computation has stored already, or the entry has been invalidated.
+
+        The operation's result: the bytes that others may share; None when nothing was stored.  No operation: the value
         is not to be stored.
 
         :raises TypeError: or ValueError, the codec can't carry ``value``.
@@ -136,13 +143,18 @@ class KeyEntry:
     :param lease: seconds.
     """
 
-    __slots__ = ("flights", "key", "lease", "row")
+    __slots__ = ("_lease", "flights", "key", "row")
 
     def __init__(self, key: bytes, flights: bytes, lease: float) -> None:
         self.key = key
         self.flights = flights
         self.row = b""
-        self.lease = milliseconds(lease, "lease")
+        self._lease = milliseconds(lease, "lease")
+
+    @property
+    def lease(self) -> int:
+        """Return for how many milliseconds a lease on it is taken."""
+        return self._lease
 
     def wake(self, token: bytes) -> bytes:
         """Return the key of the list on which the waiters for this token's flight wait."""
@@ -222,10 +234,12 @@ class Land:
 
     :param token: the flight's.
     :param found: what they may share; else AGAIN or FAILED.
+    :param late: others may have taken over meanwhile, so whoever waits for any flight is to look again.
     """
 
     token: bytes
     found: Hit | bytes
+    late: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -337,7 +351,7 @@ def compute(entry: Entry, lease: Lease, share: bool = True) -> Flight[Any]:
     except Exception as failure:
         yield from _give_up(entry, token, asked=not isinstance(failure, OutcomeUnknownError))
         return Outcome(value=made, failure=failure)
-    yield Land(token, Hit(raw) if share and raw is not None else AGAIN)
+    yield Land(token, Hit(raw) if share and raw is not None else AGAIN, late=took * 1000 >= entry.lease)
     return Outcome(value=made, stored=raw)
 
 

@@ -302,6 +302,11 @@ class MemoEntry:
         self.forced = forced
         self.field = ops.field(call)
 
+    @property
+    def lease(self) -> int:
+        """Return for how many milliseconds a lease on it is taken."""
+        return self.ops.options.milliseconds("lease")
+
     def look(self, token: bytes, woken: tuple[bytes, bytes] | None = None) -> Op[Found]:
         """Look it up, and take the lease where it is missing."""
         return self.ops.look(self.field, token, woken, self.forced)

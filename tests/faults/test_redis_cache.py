@@ -6,6 +6,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -269,7 +270,7 @@ def test_interrupted(direct: redispy.Redis) -> None:
 
 
 def test_slow_computation_is_overtaken(direct: redispy.Redis, subject: Callable[..., Subject]) -> None:
-    """Whose lease has ended may still store, until somebody else has taken over."""
+    """Whose lease has ended may still store, until somebody who began later has done so."""
     slow = subject(standalone(SERVER).port, lambda n: (time.sleep(0.25), "slow")[1], lease=0.1)
     assert slow(0) == slow(0) == "slow"
     assert slow.calls == 1
@@ -282,6 +283,45 @@ def test_slow_computation_is_overtaken(direct: redispy.Redis, subject: Callable[
     assert found == ["new"]
     assert slow(1) == "new", "what was stored meanwhile stays"
     assert slow.calls == 2
+
+
+@pytest.mark.parametrize("ends", ["returns", "raises"])
+def test_overtaken_and_done_first(direct: redispy.Redis, subject: Callable[..., Subject], ends: str) -> None:
+    """What takes longer than its lease is cached all the same, and wakes whoever waits for another."""
+    go = [threading.Event(), threading.Event()]
+    began = [threading.Event(), threading.Event()]
+
+    def wait(which: int) -> str:
+        began[which].set()
+        assert go[which].wait(10)
+        if which and ends == "raises":
+            raise ZeroDivisionError
+        return f"result {which}"
+
+    port = standalone(SERVER).port
+    first = subject(port, lambda n: wait(0), lease=0.05)
+    second = subject(port, lambda n: wait(1), lease=20)
+    third = subject(port, lambda n: "not called", lease=20)
+    with ThreadPoolExecutor(3) as pool:
+        slow = pool.submit(first, 1)
+        began[0].wait(10)
+        slower = pool.submit(second, 1)
+        began[1].wait(10)
+        if ends == "raises":
+            go[1].set()
+            assert isinstance(slower.exception(10), ZeroDivisionError)
+        else:
+            waiting = pool.submit(third, 1)
+            wait_until(lambda: direct.hvals("{fault}:flights")[0].split()[2] == b"1", "it waits")
+        go[0].set()
+        assert slow.result(10) == "result 0"
+        if ends == "returns":
+            assert waiting.result(10) == "result 0"
+            go[1].set()
+            assert slower.result(10) == "result 1"
+        assert third(1) == ("result 1" if ends == "returns" else "result 0")
+    assert third.calls == 0
+    assert not direct.exists("{fault}:flights")
 
 
 @pytest.mark.parametrize("how", ["entry", "tag", "all"])
