@@ -6,14 +6,16 @@
 -- include: lease_part
 -- include: memo_part
 local field, life = ARGV[2], tonumber(ARGV[5])
+local rows = ARGV[10]
+if MARKS and rows == '' then rows = ' *' end
 local since = begun(FLIGHTS, field, ARGV[3])
-local stored = since and valid(ARGV[10], tonumber(since))
+local stored = since and valid(rows, tonumber(since))
 local result = 1
 if stored then
   local at = now()
   local head = ''
-  if life > 0 or ARGV[10] ~= '' then
-    head = string.format('%.0f %s %s%s', life > 0 and at + life or 0, ARGV[6], since, ARGV[10])
+  if life > 0 or rows ~= '' then
+    head = string.format('%.0f %s %s%s', life > 0 and at + life or 0, ARGV[6], since, rows)
   end
   redis.call('HSET', ENTRIES, field, head .. '|' .. ARGV[4])
   if life > 0 then
