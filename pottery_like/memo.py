@@ -19,7 +19,7 @@ from pottery_like._io.sync import Client, Runner
 from pottery_like._io.tracking import Tracker, tracker
 from pottery_like._io.wire import AWAY
 from pottery_like._ops.calls import UNUSUAL, CacheInfo, Calls
-from pottery_like._ops.flight import Flight, Found, new_token
+from pottery_like._ops.flight import AGAIN, Flight, Found, Outcome, new_token
 from pottery_like._ops.memo import MemoEntry, MemoOps, own_key
 from pottery_like._ops.memo_options import Options
 from pottery_like._ops.near import Near
@@ -90,13 +90,23 @@ class Memo:
         entry = calls.entry(args, kwargs)
         if entry is None:
             return self._function(*args, **kwargs)
+        flights, token = self._flights, new_token()
         found: Found | Exception
         try:
-            found = self._look(entry)
-        except AWAY as error:
-            found = error
-        value = calls.usual(entry, found)
-        return self._fly(calls.rest(entry, found), args, kwargs) if value is UNUSUAL else value
+            try:
+                found = self._look(entry, token)
+            except AWAY as error:
+                found = error
+            value = calls.usual(entry, found)
+            if value is not UNUSUAL:
+                return value
+            outcome = self._fly(calls.rest(entry, found), args, kwargs)
+        except BaseException:
+            # Interrupted, or the stack is full: maybe it has got the lease.
+            flights.held.append(functools.partial(entry.release, token, AGAIN))
+            flights.give_back()
+            raise
+        return self._result(outcome)
 
     def _call_simply(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Do the same with as little as possible before a hit."""
@@ -105,22 +115,29 @@ class Memo:
             call = ops.spelled(args, kwargs)
         except UnfitError:
             return self._function(*args, **kwargs)
-        token = new_token()
+        flights = self._made_flights or self._flights
+        field, token = ops.field(call), new_token()
         found: Found | Exception
         try:
-            reply = (self._made_flights or self._flights).runner.run(ops.ask(ops.field(call), token))
-            if type(reply) is bytes:
-                value = self._calls.hit(reply)
-                if value is not UNUSUAL:
-                    return value
-            found = ops.found(reply, token)
-        except AWAY as error:
-            found = error
-        return self._fly(self._calls.rest(MemoEntry(ops, call, args, kwargs), found), args, kwargs)
+            try:
+                reply = flights.runner.run(ops.ask(field, token))
+                if type(reply) is bytes:
+                    value = self._calls.hit(reply)
+                    if value is not UNUSUAL:
+                        return value
+                found = ops.found(reply, token)
+            except AWAY as error:
+                found = error
+            outcome = self._fly(self._calls.rest(MemoEntry(ops, call, args, kwargs), found), args, kwargs)
+        except BaseException:
+            flights.held.append(functools.partial(ops.release, field, token, AGAIN))
+            flights.give_back()
+            raise
+        return self._result(outcome)
 
-    def _look(self, entry: MemoEntry) -> Found:
+    def _look(self, entry: MemoEntry, token: bytes) -> Found:
         if not self._ops.options.local:
-            return self._flights.runner.run(entry.look(new_token()))
+            return self._flights.runner.run(entry.look(token))
         near, following = self._near or self._nearby()
         hit = near.find(entry.field)
         if hit is not None and time.monotonic() < following.fresh_until:
@@ -128,7 +145,7 @@ class Memo:
         keep: Found | None = None
         mark, sent = near.expect(entry.field), time.monotonic()
         try:
-            found, kept = following.read(entry.look(new_token()))
+            found, kept = following.read(entry.look(token))
             keep = found if kept else None
         finally:
             near.keep(entry.field, mark, keep, sent)
@@ -152,7 +169,7 @@ class Memo:
         try:
             return self._run(op)
         finally:
-            self._calls.recent.clear()
+            self._calls.forget()
             if self._near is not None:
                 self._near[0].drop()
 
@@ -160,10 +177,12 @@ class Memo:
         entry = self._calls.entry(args, kwargs, forced=True)
         if entry is None:
             return self._function(*args, **kwargs)
-        return self._fly(self._calls.rest(entry), args, kwargs)
+        return self._result(self._fly(self._calls.rest(entry), args, kwargs))
 
-    def _fly(self, flight: Flight[Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        outcome = self._flights.fly(flight, functools.partial(self._function, *args, **kwargs))
+    def _fly(self, flight: Flight[Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Outcome[Any]:
+        return self._flights.fly(flight, functools.partial(self._function, *args, **kwargs))
+
+    def _result(self, outcome: Outcome[Any]) -> Any:
         if outcome.error is None:
             return outcome.value
         try:

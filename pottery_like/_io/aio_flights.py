@@ -7,8 +7,11 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any, TypeVar
 
+from redis.exceptions import ResponseError
+
 from pottery_like._core.op import Op
 from pottery_like._io.aio import Runner
+from pottery_like._io.wire import AWAY
 from pottery_like._ops.flight import (
     AGAIN,
     LEAD,
@@ -22,6 +25,7 @@ from pottery_like._ops.flight import (
     Raised,
     Step,
     Store,
+    Unstored,
     computing,
 )
 
@@ -83,7 +87,10 @@ class Flights:
         if isinstance(step, Compute):
             return await self._call(function, mine)
         if isinstance(step, Store):
-            return await self._write(step.op)
+            try:
+                return await self._write(step.op)
+            except AWAY as error:
+                return Unstored(error, isinstance(error, ResponseError))
         if isinstance(step, Depart):
             self._flying.setdefault(step.token, asyncio.get_running_loop().create_future())
             mine[step.token] = step.undo
@@ -93,6 +100,8 @@ class Flights:
         if isinstance(step, Land):
             mine.pop(step.token, None)
             self._land(step.token, step.found)
+            for other in list(self._flying) if step.late else ():
+                self._land(other, AGAIN)
             return None
         return await self.runner.step(step)
 

@@ -5,12 +5,17 @@ from __future__ import annotations
 import os
 import threading
 import weakref
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any, TypeVar
+
+from redis.exceptions import ResponseError
 
 from pottery_like._core.op import Op
 from pottery_like._io.sync import Runner
+from pottery_like._io.wire import AWAY
 from pottery_like._ops.flight import (
     AGAIN,
     LEAD,
@@ -20,10 +25,12 @@ from pottery_like._ops.flight import (
     Hit,
     Join,
     Land,
+    Look,
     Outcome,
     Raised,
     Step,
     Store,
+    Unstored,
     computing,
 )
 
@@ -57,10 +64,13 @@ class Flights:
         """Forget all flights, as a forked child has none of its parent's threads."""
         self._lock = threading.Lock()
         self._flying: dict[bytes, _Flying] = {}
+        self.held: deque[Callable[[], Op[None]]] = deque()
 
     def fly(self, flight: Flight[T], function: Callable[[], T]) -> Outcome[T]:
         """Run a flight to its end."""
         mine: dict[bytes, Op[None] | None] = {}
+        if self.held:
+            self.give_back()
         try:
             step = next(flight)
             while True:
@@ -74,18 +84,39 @@ class Flights:
             outcome: Outcome[T] = stop.value
             return outcome
         finally:
-            # Nothing, unless it was interrupted.
+            # Nothing, unless it was interrupted or the stack was full.
             for token, undo in mine.items():
+                if undo is not None:
+                    self.held.append(partial(_same, undo))
                 self._land(token, AGAIN)
-                with suppress(Exception):
-                    if undo is not None:
-                        self.runner.run(undo)
+            if mine:
+                self.give_back()
+
+    def give_back(self) -> None:
+        """Give back the leases of those who were interrupted.
+
+        What can't be done now, as the stack is full or for a second interrupt, is done before the next flight.
+        """
+        with suppress(Exception):
+            while self.held:
+                undo = self.held.popleft()
+                try:
+                    self.runner.run(undo())
+                except AWAY:
+                    # The lease's end says it, too.
+                    pass
+                except BaseException:
+                    self.held.append(undo)
+                    raise
 
     def _step(self, step: Step, function: Callable[[], Any], mine: dict[bytes, Op[None] | None]) -> Any:
         if isinstance(step, Compute):
             return self._call(function, mine)
         if isinstance(step, Store):
-            return self._write(step.op)
+            try:
+                return self._write(step.op)
+            except AWAY as error:
+                return Unstored(error, isinstance(error, ResponseError))
         if isinstance(step, Depart):
             with self._lock:
                 self._flying.setdefault(step.token, _Flying())
@@ -96,7 +127,18 @@ class Flights:
         if isinstance(step, Land):
             mine.pop(step.token, None)
             self._land(step.token, step.found)
+            for other in list(self._flying) if step.late else ():
+                self._land(other, AGAIN)
             return None
+        if isinstance(step, Look):
+            try:
+                return self.runner.step(step)
+            except AWAY:
+                raise
+            except BaseException:
+                self.held.append(step.back)
+                self.give_back()
+                raise
         return self.runner.step(step)
 
     def _call(self, function: Callable[[], Any], mine: dict[bytes, Op[None] | None]) -> Any:
@@ -123,6 +165,10 @@ class Flights:
         if flying is not None:
             flying.found = found
             flying.over.set()
+
+
+def _same(op: Op[None]) -> Op[None]:
+    return op
 
 
 _all: weakref.WeakSet[Flights] = weakref.WeakSet()

@@ -22,7 +22,11 @@ end
 local token, lease, stale, early, notice = string.match(ARGV[4], '^(%S+) (%d+) (%d+) (%S+) ?(.*)$')
 if WAKE then notify(WAKE, notice, 1) end
 local at, left, fresh, renew = now(), -1, 1, false
-if entry and string.byte(entry) ~= 124 then
+-- Where there are marks, an entry without rows was stored by who has none, and no mark can tell whether it is valid.
+if entry and string.byte(entry) == 124 and MARKS then
+  remove({field})
+  entry = nil
+elseif entry and string.byte(entry) ~= 124 then
   local due, took, since, rows = string.match(entry, '^(%d+) (%d+) (%d+)([^|]*)|')
   if due ~= '0' then
     left = due - at

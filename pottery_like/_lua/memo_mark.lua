@@ -12,5 +12,16 @@ if redis.call('HLEN', MARKS) > 10000 then
   keep(ARGV[2])
   return
 end
-redis.call('HSET', MARKS, '', number)
-for i = 3, #ARGV do redis.call('HSET', MARKS, ARGV[i], number) end
+local words = {'', number}
+for i = 3, #ARGV do
+  words[#words + 1] = ARGV[i]
+  words[#words + 1] = number
+end
+for i = 1, #words, 1000 do
+  local reply = redis.pcall('HSET', MARKS, unpack(words, i, math.min(i + 999, #words)))
+  if type(reply) == 'table' and reply.err then
+    -- A full server must not keep anything from being invalidated; that is all of it then.
+    redis.call('DEL', MARKS)
+    return
+  end
+end

@@ -1,7 +1,7 @@
 -- What redis_cache()'s scripts share.  An entry is a field of the hash KEYS[1]: "due took clock rows|payload", or only
 -- "|payload".  due: when it expires (0 = never); took: how long its computation took; both in milliseconds.  rows: each
 -- a blank and the name of a row in the hash of marks, which has the clock's number at that tag's or prefix's last
--- invalidation; the row "*" those before which all is invalid.  clock: the number when the computation began.
+-- invalidation; the row "*" those before which all is invalid; it is every entry's, where there are marks.  clock: the number when the computation began.
 -- KEYS: entries, flights, then those that the letters in ARGV[1] stand for: m(arks), o(rder), e(xpiries), s(tatistics),
 -- w(ake).  Further letters: u = what is used least often goes first, not what was used least recently; f, l, q: see
 -- memo_look; h: see memo_store.
@@ -29,8 +29,7 @@ local function clock()
 end
 
 local function valid(rows, since)
-  if rows == '' then return true end
-  if not MARKS then return false end
+  if rows == '' or not MARKS then return rows == '' and not MARKS end
   local names = {}
   for name in string.gmatch(rows, '%S+') do names[#names + 1] = name end
   local numbers = redis.call('HMGET', MARKS, '*', unpack(names))

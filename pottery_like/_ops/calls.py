@@ -6,7 +6,7 @@ import functools
 import math
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from typing import TYPE_CHECKING, Any
 
 from pottery_like._core.arguments import UnfitError
@@ -37,12 +37,15 @@ class Recent:
 
     def __init__(self, options: Options) -> None:
         self._kept: dict[bytes, tuple[Hit, float]] = {}
+        self.generation = 0
         self._stale = options.milliseconds("stale") / 1000
         self._life = options.milliseconds("ttl") / 1000
         self.wanted = options.stale_on_error
 
-    def saw(self, field: bytes, hit: Hit) -> None:
-        """Remember a result."""
+    def saw(self, field: bytes, hit: Hit, generation: int) -> None:
+        """Remember a result, unless all were forgotten after it had been asked for in this generation."""
+        if generation != self.generation:
+            return
         self._kept.pop(field, None)
         self._kept[field] = hit, time.monotonic() + (self._life if hit.ttl == math.inf else hit.ttl) + self._stale
         while len(self._kept) > REMEMBERED:
@@ -54,7 +57,8 @@ class Recent:
         return hit if time.monotonic() < until else None
 
     def clear(self) -> None:
-        """Forget all results."""
+        """Forget all results, and those that are under way."""
+        self.generation += 1
         self._kept.clear()
 
 
@@ -90,9 +94,11 @@ class Calls:
             self._count(misses=not forced)
             return None
         try:
-            return self.ops.entry(args, kwargs, forced)
+            entry = self.ops.entry(args, kwargs, forced)
         except UnfitError:
             return None
+        entry.generation = self.recent.generation
+        return entry
 
     def hit(self, raw: bytes) -> Any:
         """Return the result in an entry, and count it; UNUSUAL if it isn't the codec's."""
@@ -111,7 +117,7 @@ class Calls:
         value = self.hit(found.raw)
         if self.recent.wanted and value is not UNUSUAL:
             with self._lock:
-                self.recent.saw(entry.field, found)
+                self.recent.saw(entry.field, found, entry.generation)
         return value
 
     def rest(self, entry: MemoEntry, found: Found | Exception | None = None) -> Flight[Any]:
@@ -137,16 +143,17 @@ class Calls:
         self._count(misses=not bypass)
         if self.recent.wanted and outcome.stored is not None:
             with self._lock:
-                self.recent.saw(entry.field, Hit(outcome.stored))
+                self.recent.saw(entry.field, Hit(outcome.stored), entry.generation)
         return self._made(entry, outcome)
 
     def _made(self, entry: MemoEntry, outcome: Outcome[Any]) -> Outcome[Any]:
         if outcome.error is not None and outcome.hit is not None:
-            return Outcome(outcome.hit, self.ops.decode(outcome.hit.raw))
-        failure, options = outcome.failure, self.options
-        tolerant = isinstance(failure, self._away) and (options.on_error == "compute" or options.stale_on_error)
-        if failure is not None and not tolerant:
-            return Outcome(error=failure)
+            with suppress(DecodeError):
+                return Outcome(outcome.hit, self.ops.decode(outcome.hit.raw))
+        options = self.options
+        tolerant = outcome.away and (options.on_error == "compute" or options.stale_on_error)
+        if outcome.failure is not None and not tolerant:
+            return Outcome(error=outcome.failure)
         return outcome
 
     def _without(self, entry: MemoEntry, error: Exception) -> Flight[Any]:
@@ -165,9 +172,13 @@ class Calls:
             self.hits += hits
             self.misses += misses
 
+    def forget(self) -> None:
+        """Forget what this process has seen, as something has been invalidated."""
+        with self._lock:
+            self.recent.clear()
+
     def cleared(self) -> None:
         """Start counting anew."""
-        self.recent.clear()
         with self._lock:
             self.hits = self.misses = 0
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Generator
-from contextlib import suppress
+from collections.abc import Callable, Generator
 from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import partial
 from itertools import count
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -22,7 +22,6 @@ from pottery_like._core.lua import script
 from pottery_like._core.op import Op, Take, Wait, ok
 from pottery_like._ops.common import milliseconds
 from pottery_like._ops.simplequeue import AT_ONCE, seconds
-from pottery_like.exceptions import OutcomeUnknownError
 
 T = TypeVar("T")
 
@@ -100,6 +99,11 @@ Found = Hit | Lease | Busy
 class Entry(Protocol):
     """An entry as the engine needs it, wherever it lives."""
 
+    @property
+    def lease(self) -> int:
+        """Return for how many milliseconds a lease on it is taken."""
+        ...
+
     def look(self, token: bytes, woken: tuple[bytes, bytes] | None = None) -> Op[Found]:
         """Look it up, and take the lease where it is missing.
 
@@ -108,9 +112,11 @@ class Entry(Protocol):
         ...
 
     def store(self, token: bytes, value: Any, took: float) -> Op[bytes | None] | None:
-        """Store what was computed in so many seconds, unless it has been overtaken, and give the lease back.
+        """Store what was computed in so many seconds, and give the lease back.
 
-        The operation's result: the bytes that others may share; None when it was overtaken.  No operation: the value
+        Nothing is stored where a later computation has stored already, or the entry has been invalidated.
+
+        The operation's result: the bytes that others may share; None when nothing was stored.  No operation: the value
         is not to be stored.
 
         :raises TypeError: or ValueError, the codec can't carry ``value``.
@@ -136,13 +142,18 @@ class KeyEntry:
     :param lease: seconds.
     """
 
-    __slots__ = ("flights", "key", "lease", "row")
+    __slots__ = ("_lease", "flights", "key", "row")
 
     def __init__(self, key: bytes, flights: bytes, lease: float) -> None:
         self.key = key
         self.flights = flights
         self.row = b""
-        self.lease = milliseconds(lease, "lease")
+        self._lease = milliseconds(lease, "lease")
+
+    @property
+    def lease(self) -> int:
+        """Return for how many milliseconds a lease on it is taken."""
+        return self._lease
 
     def wake(self, token: bytes) -> bytes:
         """Return the key of the list on which the waiters for this token's flight wait."""
@@ -177,9 +188,22 @@ class Compute:
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """Store a result: an operation that others of this process may have an eye on."""
+    """Store a result: an operation that others of this process may have an eye on.
+
+    The step's result is the operation's, or :class:`Unstored`.
+    """
 
     op: Op[bytes | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Look(Take[Any]):
+    """Look an entry up.
+
+    :param back: returns what gives back the lease that an interrupted look may have got.
+    """
+
+    back: Callable[[], Op[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +211,17 @@ class Raised:
     """What the function raised.  Handed over, as a generator can't let every exception through."""
 
     error: Exception
+
+
+@dataclass(frozen=True, slots=True)
+class Unstored:
+    """Why a result couldn't be stored.
+
+    :ivar answered: the server says so; else it can't be reached, and need not be told that the flight is over.
+    """
+
+    error: Exception
+    answered: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,10 +257,12 @@ class Land:
 
     :param token: the flight's.
     :param found: what they may share; else AGAIN or FAILED.
+    :param late: others may have taken over meanwhile, so whoever waits for any flight is to look again.
     """
 
     token: bytes
     found: Hit | bytes
+    late: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,6 +274,7 @@ class Outcome(Generic[T]):
     :ivar stored: the entry's bytes, if that result is the entry now.
     :ivar error: what the function raised.  There may be bytes all the same: an old value.
     :ivar failure: what storing the result ended in.
+    :ivar away: that came from the server or the way to it.
     """
 
     hit: Hit | None = None
@@ -244,9 +282,10 @@ class Outcome(Generic[T]):
     stored: bytes | None = None
     error: Exception | None = None
     failure: Exception | None = None
+    away: bool = False
 
 
-Step = Op[Any] | Take[Found] | Wait[Any] | Compute | Store | Depart | Join | Land
+Step = Op[Any] | Look | Wait[Any] | Compute | Store | Depart | Join | Land
 
 Flight = Generator[Step, Any, Outcome[T]]
 """A program that needs, beside the server, the function and the process's other callers."""
@@ -255,7 +294,7 @@ computing: ContextVar[frozenset[bytes]] = ContextVar("computing", default=frozen
 """The flights whose functions have called, directly or not, what runs now: it can't wait for them."""
 
 
-def look(entry: Entry, woken: tuple[bytes, bytes] | None = None) -> Take[Found]:
+def look(entry: Entry, woken: tuple[bytes, bytes] | None = None) -> Look:
     """Look an entry up; who is cancelled meanwhile gives the lease back."""
     token = new_token()
     op = entry.look(token, woken)
@@ -263,7 +302,7 @@ def look(entry: Entry, woken: tuple[bytes, bytes] | None = None) -> Take[Found]:
     def undo(reply: Any) -> Op[None] | None:
         return entry.release(token, AGAIN) if isinstance(op.decode(reply), Lease) else None
 
-    return Take(op, undo)
+    return Look(op, undo, partial(entry.release, token, AGAIN))
 
 
 def fetch(entry: Entry, max_wait: float = math.inf, share: bool = True, found: Found | None = None) -> Flight[Any]:
@@ -330,20 +369,28 @@ def compute(entry: Entry, lease: Lease, share: bool = True) -> Flight[Any]:
         return Outcome(None if lease.old is None else Hit(lease.old), error=made.error)
     try:
         op = entry.store(token, made, took)
-        if op is None:
-            yield from _give_up(entry, token)
-            return Outcome(value=made)
-        raw = yield Store(op)
     except Exception as failure:
-        yield from _give_up(entry, token, asked=not isinstance(failure, OutcomeUnknownError))
+        yield from _give_up(entry, token)
         return Outcome(value=made, failure=failure)
-    yield Land(token, Hit(raw) if share and raw is not None else AGAIN)
+    if op is None:
+        yield from _give_up(entry, token)
+        return Outcome(value=made)
+    raw = yield Store(op)
+    if isinstance(raw, Unstored):
+        yield from _give_up(entry, token, raw.answered)
+        return Outcome(value=made, failure=raw.error, away=True)
+    yield Land(token, Hit(raw) if share and raw is not None else AGAIN, late=took * 1000 >= entry.lease)
     return Outcome(value=made, stored=raw)
 
 
-def _give_up(entry: Entry, token: bytes, asked: bool = True) -> Generator[Step, Any, None]:
-    # Whether or not the server hears it: the lease's end says it too.
-    with suppress(Exception):
-        if asked:
+def _give_up(entry: Entry, token: bytes, reachable: bool = True) -> Generator[Step, Any, None]:
+    try:
+        if reachable:
             yield entry.release(token, FAILED)
+    except RecursionError:
+        # Who runs the flight gives back what hasn't landed, when the stack isn't full any more.
+        return
+    except Exception:
+        # Whether or not the server hears it: the lease's end says it too.
+        pass
     yield Land(token, FAILED)

@@ -290,7 +290,7 @@ class MemoOps(KeyOps):
 class MemoEntry:
     """The entry of a call, as :class:`~pottery_like._ops.flight.Entry` says."""
 
-    __slots__ = ("args", "call", "field", "forced", "kwargs", "ops")
+    __slots__ = ("args", "call", "field", "forced", "generation", "kwargs", "ops")
 
     def __init__(
         self, ops: MemoOps, call: Spelled, args: tuple[Any, ...], kwargs: dict[str, Any], forced: bool = False
@@ -300,7 +300,13 @@ class MemoEntry:
         self.args = args
         self.kwargs = kwargs
         self.forced = forced
+        self.generation = 0
         self.field = ops.field(call)
+
+    @property
+    def lease(self) -> int:
+        """Return for how many milliseconds a lease on it is taken."""
+        return self.ops.options.milliseconds("lease")
 
     def look(self, token: bytes, woken: tuple[bytes, bytes] | None = None) -> Op[Found]:
         """Look it up, and take the lease where it is missing."""

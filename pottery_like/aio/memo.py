@@ -146,7 +146,7 @@ class AIOMemo:
         try:
             return await self._run(op)
         finally:
-            self._calls.recent.clear()
+            self._calls.forget()
             if self._near is not None:
                 self._near[0].drop()
 

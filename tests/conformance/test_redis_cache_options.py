@@ -200,3 +200,33 @@ def test_what_can_not_be_read_is_computed_anew(few: Maker) -> None:
     assert subject(1) == subject(1) == [[1], []]
     assert subject.calls == 1
     assert subject.counts()[:2] == (1, 1)
+
+
+def test_marks_are_for_what_was_stored_without_them(redis: Redis) -> None:
+    def load(n: int) -> int:
+        return value[0]
+
+    value = [1]
+    plain: Any = redis_cache(redis=redis, key="deployed")(load)
+    marked: Any = redis_cache(redis=redis, key="deployed", tags=lambda n: ["t"] if n else [], prefixes=0)(load)
+    assert plain(1) == 1
+    value[0] = 2
+    assert marked(1) == 2, "no mark says whether it is valid"
+    assert marked(0) == 2
+    value[0] = 3
+    assert (marked(0), marked(1)) == (2, 2), "a call may have no tags"
+    marked.invalidate_tag("t")
+    assert (marked(0), marked(1)) == (2, 3)
+
+
+def test_leases_of_the_dead_do_not_pile_up(redis: Redis) -> None:
+    cached: Any = redis_cache(redis=redis, key="busy", lease=5)(lambda n: n)
+    hour, now = 3_600_000, redis.time()[0] * 1000
+    redis.hset("{busy}:flights", mapping={f"dead{n}": f"t{n} {now - hour - 5000} 0 0" for n in range(40)})
+    redis.hset("{busy}:flights", "slow", f"t {now - 5000} 0 0")
+    redis.pexpire("{busy}:flights", 3 * hour)
+    for n in range(100):
+        cached(n)
+    assert redis.hlen("{busy}:flights") < 5
+    assert redis.hexists("{busy}:flights", "slow")
+    assert redis.pttl("{busy}:flights") > 2 * hour

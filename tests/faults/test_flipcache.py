@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -302,3 +303,28 @@ def test_threads_share_a_cache(port: int) -> None:
     assert failures == []
     assert not cache._tier._pending
     assert not cache._tier._writing
+
+
+def test_a_slow_flight_stores_what_it_finds_first(port: int) -> None:
+    """Its lease has ended, somebody else computes too, and a third one waits for that."""
+    caches = [FlipCache("overtaken", redis=client(port), lease=lease) for lease in (0.05, 20, 20)]
+    go = [threading.Event(), threading.Event()]
+
+    def ask(which: int) -> Any:
+        return caches[which].get_or_set("k", lambda: which < 2 and go[which].wait(10) and str(which))
+
+    def record() -> list[bytes]:
+        return next(iter(caches[0].redis.hvals("{overtaken:k}/flights")), b"").split()
+
+    with ThreadPoolExecutor(3) as pool:
+        first = pool.submit(ask, 0)
+        wait_until(lambda: len(record()) == 4, "the first has the lease")
+        second = pool.submit(ask, 1)
+        wait_until(lambda: len(record()) == 5, "the second has taken over")
+        third = pool.submit(ask, 2)
+        wait_until(lambda: record()[2] == b"1", "the third waits")
+        go[0].set()
+        assert first.result(10) == third.result(10) == "0"
+        go[1].set()
+        assert second.result(10) == "1"
+    assert caches[0]["k"] == "0"

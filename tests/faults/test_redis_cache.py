@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -222,6 +224,20 @@ def test_out_of_memory(subject: Callable[..., Subject]) -> None:
         node.stop()
 
 
+def test_a_full_server_invalidates(subject: Callable[..., Subject]) -> None:
+    node = Node(programs()[SERVER]).start()
+    try:
+        with redispy.Redis(port=node.port) as client:
+            each = subject(node.port, lambda n: each.calls, tags=["t"])
+            assert each(1) == each(1) == 1
+            client.config_set("maxmemory", 1)
+            each.run(lambda: each.cached.invalidate_tag("t"))
+            client.config_set("maxmemory", 0)
+            assert each(1) == 2
+    finally:
+        node.stop()
+
+
 def test_cancelled_while_it_waits(direct: redispy.Redis) -> None:
     """Whoever is cancelled hands over, wherever it was: looking, computing, waiting, storing."""
 
@@ -269,7 +285,7 @@ def test_interrupted(direct: redispy.Redis) -> None:
 
 
 def test_slow_computation_is_overtaken(direct: redispy.Redis, subject: Callable[..., Subject]) -> None:
-    """Whose lease has ended may still store, until somebody else has taken over."""
+    """Whose lease has ended may still store, until somebody who began later has done so."""
     slow = subject(standalone(SERVER).port, lambda n: (time.sleep(0.25), "slow")[1], lease=0.1)
     assert slow(0) == slow(0) == "slow"
     assert slow.calls == 1
@@ -282,6 +298,117 @@ def test_slow_computation_is_overtaken(direct: redispy.Redis, subject: Callable[
     assert found == ["new"]
     assert slow(1) == "new", "what was stored meanwhile stays"
     assert slow.calls == 2
+
+
+def test_interrupted_while_it_looks(direct: redispy.Redis) -> None:
+    """The lease that the reply brings, which nobody reads any more, is given back."""
+    with proxied(standalone(SERVER).port) as proxy, redispy.Redis(port=proxy.port, db=9) as client:
+        price: Any = redis_cache(redis=client, key="alarm", lease=30)(lambda n: n)
+
+        def interrupt(*_: Any) -> None:
+            raise KeyboardInterrupt
+
+        client.ping()
+        before = signal.signal(signal.SIGALRM, interrupt)
+        try:
+            proxy.lose, proxy.silent = 1, True
+            signal.setitimer(signal.ITIMER_REAL, 0.1)
+            with pytest.raises(KeyboardInterrupt):
+                price(1)
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, before)
+        wait_until(lambda: not direct.exists("{alarm}:flights"), "the lease is given back")
+
+
+def test_stack_overflow_leaves_no_lease(direct: redispy.Redis) -> None:
+    @redis_cache(redis=direct, key="deep", lease=30)
+    def deep(n: int) -> int:
+        return n and deep(n - 1) + 1
+
+    with pytest.raises(RecursionError):
+        deep(300)
+    assert deep(3) == 3
+    wait_until(lambda: not direct.exists("{deep}:flights"), "nothing waits for itself")
+
+
+def test_errors_are_whose_they_are(direct: redispy.Redis) -> None:
+    def fail(result: Any) -> Any:
+        raise FileNotFoundError(result)
+
+    odd: Any = redis_cache(redis=direct, key="odd", cache_if=fail, on_error="compute")(lambda n: n)
+    with pytest.raises(FileNotFoundError):
+        odd(1)
+    divisor = [1]
+
+    @redis_cache(redis=direct, key="bad", ttl=0.05, stale=10, stale_on_error=True)
+    def stale(n: int) -> float:
+        return n / divisor[0]
+
+    assert stale(1) == 1
+    (field,) = direct.hkeys("bad")
+    entry: Any = direct.hget("bad", field)
+    time.sleep(0.06)
+    divisor[0] = 0
+    direct.hset("bad", field, entry.partition(b"|")[0] + b"|no JSON")
+    with pytest.raises(ZeroDivisionError):
+        stale(1)
+
+
+def test_own_invalidation_overtakes_a_reply(direct: redispy.Redis) -> None:
+    with proxied(standalone(SERVER).port) as proxy:
+        client = redispy.Redis(port=proxy.port, db=9, retry=Retry(NoBackoff(), 0))
+        price: Any = redis_cache(redis=client, key="late", ttl=60, stale=60, stale_on_error=True)(lambda n: n)
+        price(1)
+        calls = price.cache_info.__self__._calls
+        entry = calls.entry((1,), {})
+        found = price.cache_info.__self__._look(entry, b"token")
+        price.invalidate(1)
+        # The reply was under way.
+        assert calls.usual(entry, found) == 1
+        proxy.lose = 100
+        with pytest.raises(ConnectionError):
+            price(1)
+        client.close()
+
+
+@pytest.mark.parametrize("ends", ["returns", "raises"])
+def test_overtaken_and_done_first(direct: redispy.Redis, subject: Callable[..., Subject], ends: str) -> None:
+    """What takes longer than its lease is cached all the same, and wakes whoever waits for another."""
+    go = [threading.Event(), threading.Event()]
+    began = [threading.Event(), threading.Event()]
+
+    def wait(which: int) -> str:
+        began[which].set()
+        assert go[which].wait(10)
+        if which and ends == "raises":
+            raise ZeroDivisionError
+        return f"result {which}"
+
+    port = standalone(SERVER).port
+    first = subject(port, lambda n: wait(0), lease=0.05)
+    second = subject(port, lambda n: wait(1), lease=20)
+    third = subject(port, lambda n: "not called", lease=20)
+    with ThreadPoolExecutor(3) as pool:
+        slow = pool.submit(first, 1)
+        began[0].wait(10)
+        slower = pool.submit(second, 1)
+        began[1].wait(10)
+        if ends == "raises":
+            go[1].set()
+            assert isinstance(slower.exception(10), ZeroDivisionError)
+        else:
+            waiting = pool.submit(third, 1)
+            wait_until(lambda: direct.hvals("{fault}:flights")[0].split()[2] == b"1", "it waits")
+        go[0].set()
+        assert slow.result(10) == "result 0"
+        if ends == "returns":
+            assert waiting.result(10) == "result 0"
+            go[1].set()
+            assert slower.result(10) == "result 1"
+        assert third(1) == ("result 1" if ends == "returns" else "result 0")
+    assert third.calls == 0
+    assert not direct.exists("{fault}:flights")
 
 
 @pytest.mark.parametrize("how", ["entry", "tag", "all"])
