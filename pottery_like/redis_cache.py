@@ -198,6 +198,9 @@ def redis_cache(
     :param local: how many results are kept in this process, too, until the server says that they have changed.
     :raises TypeError: or ValueError, one of these can't be meant; or what is decorated is no such function.
     """
+    for method in ("encode", "decode"):
+        if codec is not None and not callable(getattr(codec, method, None)):
+            raise TypeError(f"codec must have the methods encode() and decode(), not be {codec!r}")
     options = Options(
         timeout=timeout,
         ttl=ttl,
