@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import gc
+import multiprocessing
+import os
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from enum import Enum
 from typing import Any
@@ -184,3 +188,39 @@ def test_spellings() -> None:
     kinds = [Enum("Color", "RED", module=module) for module in ("__main__", "__mp_main__")]
     assert spell(kinds[0]) == spell(kinds[1])
     assert spell(kinds[0]["RED"]) == spell(kinds[1]["RED"])
+
+
+def test_event_loops_in_several_threads(redis: Redis, key: str) -> None:
+    port = redis.connection_pool.connection_kwargs["port"]
+
+    @redis_cache(redis=f"redis://localhost:{port}", key=key, local=10, timeout=None)
+    async def late(n: int) -> int:
+        await asyncio.sleep(0.001)
+        return n
+
+    async def many() -> None:
+        for i in range(25):
+            assert await asyncio.gather(late(i % 7), late(i % 5)) == [i % 7, i % 5]
+        await late.redis().aclose()  # type: ignore[union-attr]
+
+    with ThreadPoolExecutor(2) as threads:
+        for done in [threads.submit(asyncio.run, many()) for _ in range(2)]:
+            done.result()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork()")
+def test_a_lock_that_is_held_while_a_process_forks(redis: Redis, key: str) -> None:
+    cached = redis_cache(redis=redis, key=key)(len)
+    assert cached("abc") == 3
+    assert cached.redis() is redis
+    memo: Any = cached.cache_info.__self__  # type: ignore[attr-defined]
+    # Another thread's, counting a hit.
+    with memo._calls._lock:
+        child = multiprocessing.get_context("fork").Process(target=cached, args=("abc",))
+        child.start()
+    child.join(5)
+    try:
+        assert child.exitcode == 0
+    finally:
+        child.kill()
+        child.join()
