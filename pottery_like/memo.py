@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import functools
+import os
 import threading
 import time
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -45,6 +47,7 @@ class Memo:
         where = container_key(random_key() if named is None else named)
         self._ops = MemoOps(where, function, options, codec, shared=key is not None)
         self._calls = Calls(self._ops, function, AWAY, threading.Lock())
+        _all.add(self)
         self._function = function
         self._made_flights: Flights | None = None
         self._near: tuple[Near, Tracker] | None = None
@@ -59,12 +62,22 @@ class Memo:
                 _owned.add(flights.runner, self._ops.clear())
         return flights
 
+    def renew(self) -> None:
+        """Start as a forked child's."""
+        self._calls.renew(threading.Lock())
+
+    def redis(self) -> Client:
+        """Return the client; for a URL, the library's own for it."""
+        return self._flights.runner.client
+
     def wrapper(self) -> Callable[..., Any]:
         """Return the function that looks for results first."""
+        # Each frame less allows functions that call themselves more depth.
+        call = self._call_simply if self._calls.simple else self._call
 
         @functools.wraps(self._function)
         def cached(*args: Any, **kwargs: Any) -> Any:
-            return self._call(args, kwargs)
+            return call(args, kwargs)
 
         @functools.wraps(self._function)
         def bypass(*args: Any, **kwargs: Any) -> Any:
@@ -79,14 +92,13 @@ class Memo:
             self.invalidate,
             self.invalidate_prefix,
             self.invalidate_tag,
+            self.redis,
         ):
             setattr(made, method.__name__, method)
         return cached
 
     def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         calls = self._calls
-        if calls.simple:
-            return self._call_simply(args, kwargs)
         entry = calls.entry(args, kwargs)
         if entry is None:
             return self._function(*args, **kwargs)
@@ -238,3 +250,15 @@ class Memo:
         :raises TypeError: the cache has no ``tags=``.
         """
         self._change(self._ops.drop_tags(tags))
+
+
+_all: weakref.WeakSet[Memo] = weakref.WeakSet()
+
+
+def _renew() -> None:
+    for memo in _all:
+        memo.renew()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew)

@@ -73,6 +73,10 @@ class CachedFunction(Protocol[P, R_co]):
         """See :meth:`pottery_like.memo.Memo.invalidate_tag`."""
         ...
 
+    def redis(self) -> sync.Client:
+        """See :meth:`pottery_like.memo.Memo.redis`."""
+        ...
+
 
 class AIOCachedFunction(Protocol[P, R_co]):
     """What :func:`redis_cache` makes of a coroutine function: :class:`CachedFunction`, awaited."""
@@ -119,6 +123,10 @@ class AIOCachedFunction(Protocol[P, R_co]):
 
     async def invalidate_tag(self, *tags: str) -> None:
         """See :meth:`pottery_like.memo.Memo.invalidate_tag`."""
+        ...
+
+    def redis(self) -> aio.Client:
+        """See :meth:`pottery_like.aio.memo.AIOMemo.redis`: the running event loop's."""
         ...
 
 
@@ -169,8 +177,8 @@ def redis_cache(
     result at the same time, in all processes, one calls the function, and the others wait for its result.
 
     The decorated function has ``__wrapped__``, ``__bypass__()``, ``cache_info()``, ``cache_clear()``,
-    ``cache_parameters()``, ``invalidate()``, ``invalidate_prefix()`` and ``invalidate_tag()``; those of a coroutine
-    function that need the server are awaited.
+    ``cache_parameters()``, ``invalidate()``, ``invalidate_prefix()``, ``invalidate_tag()`` and ``redis()``; those of a
+    coroutine function that need the server are awaited.
 
     :param redis: a client or a URL; an asyncio client for a coroutine function.  Omitted, the server is looked for at
         first use: ``REDIS_URL``, localhost:6379, the embedded server.
@@ -198,6 +206,9 @@ def redis_cache(
     :param local: how many results are kept in this process, too, until the server says that they have changed.
     :raises TypeError: or ValueError, one of these can't be meant; or what is decorated is no such function.
     """
+    for method in ("encode", "decode"):
+        if codec is not None and not callable(getattr(codec, method, None)):
+            raise TypeError(f"codec must have the methods encode() and decode(), not be {codec!r}")
     options = Options(
         timeout=timeout,
         ttl=ttl,

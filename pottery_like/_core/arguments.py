@@ -55,6 +55,8 @@ def _number(value: int | float | Decimal | Fraction | complex) -> str:
     ratio = value.as_integer_ratio()
     if ratio[1] == 1:
         whole = ratio[0]
+        if whole.bit_length() > 3 * HUGE and abs(Decimal(whole).adjusted()) > HUGE:
+            return _number(Decimal(whole))
         # In decimal, Python refuses very long ones.
         return str(whole) if whole.bit_length() < 1000 else hex(whole)
     try:
@@ -103,7 +105,12 @@ def class_name(cls: type) -> str:
     """
     if "<locals>" in cls.__qualname__:
         raise TypeError(f"{cls.__qualname__} is local to a function; other processes can't know it by name")
-    return f"{cls.__module__}.{cls.__qualname__}"
+    return f"{_module(cls)}.{cls.__qualname__}"
+
+
+def _module(cls: type) -> str:
+    # What multiprocessing calls the started program in its children.
+    return "__main__" if cls.__module__ == "__mp_main__" else cls.__module__
 
 
 def _member(value: Enum) -> str:
@@ -230,11 +237,21 @@ class Signature:
     :param function: the function.
     :param ignore: the parameters that make no difference.
     :param typed: whether equal arguments of different types are different.
-    :raises ValueError: no parameter has one of the names in ``ignore``.
+    :param follow: whether a wrapper has the parameters of the function in it.
+    :raises ValueError: no parameter has one of the names in ``ignore``, or Python doesn't know the parameters.
     """
 
-    def __init__(self, function: Callable[..., Any], ignore: Sequence[str] = (), typed: bool = False) -> None:
-        signature = inspect.signature(function)
+    def __init__(
+        self, function: Callable[..., Any], ignore: Sequence[str] = (), typed: bool = False, follow: bool = True
+    ) -> None:
+        try:
+            signature = inspect.signature(function, follow_wrapped=follow)
+        except ValueError as error:
+            raise ValueError(f"{error}: say with key_builder= what identifies a call") from None
+        self._outer: Signature | None = None
+        if follow and hasattr(function, "__wrapped__"):
+            with suppress(ValueError):
+                self._outer = Signature(function, ignore, typed, follow=False)
         parameters = signature.parameters.values()
         self._typed = typed
         self._ignored = frozenset(ignore)
@@ -269,7 +286,14 @@ class Signature:
                 leading = self._spell_plain(args, kwargs)
                 if leading is not None:
                     return leading, ""
-        given, rest, more = self._bound(args, kwargs)
+        try:
+            given, rest, more = self._bound(args, kwargs)
+        except UnfitError:
+            if self._outer is None:
+                raise
+            # A wrapper that supplies or takes arguments has parameters of its own.
+            leading, others = self._outer.spelled(args, kwargs)
+            return leading, f"*{others}"
         texts = [self._argument(name, given) for name in self._placed if name not in self._ignored]
         if self._args not in self._ignored:
             texts += map(self._spell, rest)
@@ -292,9 +316,12 @@ class Signature:
             elif self._kwargs and name not in self._by_name:
                 more[name] = value
             else:
-                raise UnfitError(name)
-        if (rest and not self._args) or not self._required <= given.keys():
-            raise UnfitError()
+                raise UnfitError(f"the function can't be called so: {name!r} is given twice, or is no parameter")
+        missing = [name for name in (*self._placed, *self._named) if name in self._required - given.keys()]
+        if missing:
+            raise UnfitError(f"the function can't be called so: {missing[0]!r} is missing")
+        if rest and not self._args:
+            raise UnfitError(f"the function takes {len(self._placed)} positional arguments, not {len(args)}")
         return given, rest, more
 
     def _spell_plain(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[str, ...] | None:
@@ -319,16 +346,16 @@ class Signature:
         return tuple(texts) if used == len(kwargs) else None
 
     def prefix(self, args: tuple[Any, ...]) -> tuple[str, ...]:
-        """Spell the leading arguments of calls.
+        """Spell the leading arguments of calls, without those that make no difference.
 
         :raises TypeError: there are more than parameters, or one isn't hashable or has no spelling.
         """
-        placed = [name for name in self._placed if name not in self._ignored]
-        if len(args) > len(placed) and not self._args:
-            raise TypeError(f"{len(args)} arguments given, but calls have {len(placed)} leading ones")
-        if self._self and args:
-            return (self._tagged(args[0], spell_self), *map(self._spell, args[1:]))
-        return tuple(map(self._spell, args))
+        rest = args[len(self._placed) :]
+        if rest and not self._args and self._outer is None:
+            raise TypeError(f"{len(args)} arguments given, but calls have {len(self._placed)} leading ones")
+        given = dict(zip(self._placed, args, strict=False))
+        texts = [self._argument(name, given) for name in given if name not in self._ignored]
+        return (*texts, *(() if self._args in self._ignored else map(self._spell, rest)))
 
     def _argument(self, name: str, given: dict[str, Any]) -> str:
         if name not in given:
@@ -345,7 +372,7 @@ class Signature:
 
     def _tagged(self, value: Any, spelling: Callable[[Any], str]) -> str:
         text = spelling(value)
-        return f"{type(value).__module__}.{type(value).__qualname__}:{text}" if self._typed else text
+        return f"{_module(type(value))}.{type(value).__qualname__}:{text}" if self._typed else text
 
     def _spell_default(self, value: Any) -> str:
         try:

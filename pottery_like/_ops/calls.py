@@ -85,6 +85,10 @@ class Calls:
         self.recent = Recent(ops.options)
         self.simple = not (ops.options.most == 0 or ops.options.local or ops.options.stale_on_error)
 
+    def renew(self, lock: AbstractContextManager[Any]) -> None:
+        """Take another lock: in a forked child, a thread that doesn't exist there may hold the old one."""
+        self._lock = lock
+
     def entry(self, args: tuple[Any, ...], kwargs: dict[str, Any], forced: bool = False) -> MemoEntry | None:
         """Return the entry of a call; None where only the function itself can tell what comes of it.
 

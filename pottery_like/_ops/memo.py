@@ -7,7 +7,7 @@ import math
 import random
 from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
-from functools import partial
+from functools import cached_property, partial
 from hashlib import sha256
 from typing import Any, TypeVar
 
@@ -19,6 +19,7 @@ from pottery_like._core.op import Argument, Op, PackedOp, ok, packed_word
 from pottery_like._ops.common import KeyOps, milliseconds, truth
 from pottery_like._ops.flight import Busy, Found, Hit, Lease
 from pottery_like._ops.memo_options import Options
+from pottery_like._ops.namesakes import Namesake
 from pottery_like.codecs import Codec
 
 T = TypeVar("T")
@@ -55,27 +56,17 @@ def _identity(function: Any) -> str:
     return f"{module}.{function.__qualname__}"
 
 
-_claims: dict[tuple[bytes, str], Any] = {}
-
-
-def _claim(key: bytes, name: str, function: Any) -> None:
-    """Refuse a second function that can't be told from the first.
-
-    :raises ValueError: functions of one name, such as lambdas, are to share a key.
-    """
-    code = getattr(inspect.unwrap(function), "__code__", None)
-    if "<" in name and _claims.setdefault((key, name), code) != code:
-        raise ValueError(f"another function is named {name!r}, too, and has the key {key.decode()!r}: use another key")
-
-
 def refused(function: Any) -> str | None:
     """Return why there can be no cache of this, if so."""
     if isinstance(function, staticmethod | classmethod):
         return f"put @redis_cache() below @{type(function).__name__}"
     if not callable(function):
         return f"redis_cache() decorates functions, not {type(function).__name__}"
-    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
-        return f"{function.__qualname__} is a generator function: what it yields can't be cached; return a list"
+    # An object may be called by a generator function, too.
+    for made in (function, type(function).__call__):
+        if inspect.isgeneratorfunction(made) or inspect.isasyncgenfunction(made):
+            name = getattr(function, "__qualname__", repr(function))
+            return f"{name} is a generator function: what it yields can't be cached; return a list"
     return None
 
 
@@ -93,8 +84,8 @@ class MemoOps(KeyOps):
         super().__init__(key)
         self.options = options
         self.values: Values[Any] = Values(codec)
-        self.name = _identity(function) if shared else ""
-        _claim(key, self.name, function)
+        self._name = _identity(function) if shared else ""
+        self._namesake = Namesake(key, self._name, function)
         ignore = (options.ignore,) if isinstance(options.ignore, str) else tuple(options.ignore)
         self.signature = None if options.key_builder else Signature(function, ignore, options.typed)
         self.flights = sibling(key, "flights")
@@ -121,6 +112,11 @@ class MemoOps(KeyOps):
         words = (b"EVALSHA", self._look.sha1.encode(), b"%d" % len(self._keys), *self._keys, self._looking)
         self._head = b"*%d\r\n" % (len(words) + 3) + b"".join(map(packed_word, words))
         self._middle = packed_word(self._timeout)
+
+    @cached_property
+    def name(self) -> str:
+        """What the entries of this function begin with."""
+        return self._name + self._namesake.suffix()
 
     def spelled(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Spelled:
         """Spell a call.
@@ -245,8 +241,8 @@ class MemoOps(KeyOps):
         """
         leading = self.signature.prefix(args) if self.signature is not None else tuple(map(spell, args))
         # Without arguments it is about the whole function.
-        if len(args) > self.options.prefixes or not self.options.prefixes:
-            raise TypeError(f"{len(args)} leading arguments given, but prefixes={self.options.prefixes}")
+        if len(leading) > self.options.prefixes or not self.options.prefixes:
+            raise TypeError(f"{len(leading)} leading arguments given, but prefixes={self.options.prefixes}")
         return self._mark([self._prefix_row(leading)])
 
     def drop_tags(self, tags: tuple[str, ...]) -> Op[None]:

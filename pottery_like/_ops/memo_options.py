@@ -66,6 +66,10 @@ class Options:
             raise ValueError("early=, prefixes= and local= must not be negative, nor infinite")
         if isinstance(self.tags, str):
             raise TypeError("tags must be a list of strs, or a function that returns one; not a str")
+        if not callable(self.tags) and not (
+            isinstance(self.tags, Iterable) and all(isinstance(tag, str) for tag in self.tags)
+        ):
+            raise TypeError(f"tags must be a list of strs, or a function that returns one; not {self.tags!r}")
         self._check_pairs()
 
     def _check_pairs(self) -> None:

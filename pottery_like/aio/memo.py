@@ -28,6 +28,28 @@ from pottery_like.codecs import Codec
 _owned: Owned[Runner] = Owned(remove_keys)
 
 
+class _Place:
+    """What a function has in one event loop, to which futures and the library's own clients belong.
+
+    :ivar near: the results in this process, once there are any.
+    """
+
+    __slots__ = ("flights", "loop", "near")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, runner: Runner, local: bool) -> None:
+        self.loop = loop
+        self.near: tuple[Near, Tracker] | None = None
+        self.flights = Flights(runner, self._write if local else None)
+
+    async def _write(self, op: Op[Any]) -> Any:
+        try:
+            return await self.flights.runner.run(op)
+        finally:
+            # The server tells of it, too, but maybe not before the next call.
+            if self.near is not None:
+                self.near[0].written(op)
+
+
 class AIOMemo:
     """A coroutine function and its results.
 
@@ -51,22 +73,38 @@ class AIOMemo:
         self._ops = MemoOps(where, function, options, codec, shared=key is not None)
         self._calls = Calls(self._ops, function, AWAY, nullcontext())
         self._function = function
-        self._made_flights: Flights | None = None
-        self._near: tuple[Near, Tracker] | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._last: _Place | None = None
+        self._places: dict[asyncio.AbstractEventLoop, _Place] = {}
+
+    @property
+    def _here(self) -> _Place:
+        # Event loops in several threads take turns here: one look at the attribute, and no other.
+        place, loop = self._last, asyncio.get_running_loop()
+        if place is None or place.loop is not loop:
+            place = self._last = self._places.get(loop) or self._arrive(loop)
+        return place
+
+    def _arrive(self, loop: asyncio.AbstractEventLoop) -> _Place:
+        for other in list(self._places):
+            if other.is_closed():
+                self._places.pop(other, None)
+        runner = Runner(servers.aio_client(self._source))
+        place = self._places[loop] = _Place(loop, runner, bool(self._ops.options.local))
+        if self._anonymous:
+            _owned.add(runner, self._ops.clear())
+        return place
+
+    @property
+    def _made_flights(self) -> Flights | None:
+        return None if self._last is None else self._last.flights
 
     @property
     def _flights(self) -> Flights:
-        flights = self._made_flights
-        loop = asyncio.get_running_loop()
-        if flights is None or self._loop is not loop:
-            # Futures belong to an event loop, and so do the library's own clients.
-            runner = Runner(servers.aio_client(self._source))
-            flights = self._made_flights = Flights(runner, self._write if self._ops.options.local else None)
-            self._loop, self._near = loop, None
-            if self._anonymous:
-                _owned.add(flights.runner, self._ops.clear())
-        return flights
+        return self._here.flights
+
+    def redis(self) -> Client:
+        """Return the client; for a URL, the library's own for it and the running event loop."""
+        return self._flights.runner.client
 
     def wrapper(self) -> Callable[..., Awaitable[Any]]:
         """Return the function that looks for results first."""
@@ -88,6 +126,7 @@ class AIOMemo:
             self.invalidate,
             self.invalidate_prefix,
             self.invalidate_tag,
+            self.redis,
         ):
             setattr(made, method.__name__, method)
         return cached
@@ -109,8 +148,8 @@ class AIOMemo:
         if not self._ops.options.local:
             reply: Found = await self._flights.runner.step(look(entry))
             return reply
-        flights = self._flights
-        near, following = self._near or await self._nearby()
+        place = self._here
+        near, following = place.near or await self._nearby(place)
         hit = near.find(entry.field)
         if hit is not None and time.monotonic() < following.fresh_until:
             return hit
@@ -122,33 +161,26 @@ class AIOMemo:
             found, kept = await following.read(op)
             keep = found if kept else None
         except asyncio.CancelledError:
-            await flights.leave(entry.release(token, AGAIN))
+            await place.flights.leave(entry.release(token, AGAIN))
             raise
         finally:
             near.keep(entry.field, mark, keep, sent)
         return found
 
-    async def _nearby(self) -> tuple[Near, Tracker]:
-        near, following = Near(self._ops, nullcontext), tracker(self._flights.runner)
+    async def _nearby(self, place: _Place) -> tuple[Near, Tracker]:
+        near, following = Near(self._ops, nullcontext), tracker(place.flights.runner)
         await following.watch(near)
-        self._near = near, following
-        return self._near
-
-    async def _write(self, op: Op[Any]) -> Any:
-        try:
-            return await self._flights.runner.run(op)
-        finally:
-            # The server tells of it, too, but maybe not before the next call.
-            if self._near is not None:
-                self._near[0].written(op)
+        place.near = near, following
+        return place.near
 
     async def _change(self, op: Op[Any]) -> Any:
         try:
             return await self._run(op)
         finally:
             self._calls.forget()
-            if self._near is not None:
-                self._near[0].drop()
+            near = self._here.near
+            if near is not None:
+                near[0].drop()
 
     async def _bypass(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         entry = self._calls.entry(args, kwargs, forced=True)
