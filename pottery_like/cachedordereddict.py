@@ -48,7 +48,8 @@ class CachedOrderedDict(Local[K, V], Container[CachedOps[K, V]]):
         keys on it or stored anything meanwhile; None or 0 for never.
     :param redis: the same as ``redis_client``.
     :param key: the same as ``redis_key``.
-    :raises TypeError: an argument of the wrong type, or given twice; or JSON can't carry a key.
+    :raises TypeError: an argument of the wrong type, or given twice; or a key of a type that JSON can't carry.
+    :raises ValueError: a key that JSON can't carry although it has the type, such as NaN; or ``timeout`` is negative.
     :raises DecodeError: a value in the cache isn't the codec's.
     """
 

@@ -71,6 +71,14 @@ class AIOCachedOrderedDict(Local[K, V], AIOContainer[CachedOps[K, V]]):  # type:
         self._looked_up()
         return super().misses()
 
+    def copy(self) -> Self:  # type: ignore[override]
+        """Return another dict on the same cache, with the same items in the same order.  O(n), nothing is sent.
+
+        :raises RuntimeError: the dict wasn't awaited.
+        """
+        self._looked_up()
+        return super().copy()
+
     def __missing__(self, key: K) -> V:
         self._looked_up()
         raise KeyError(key)
