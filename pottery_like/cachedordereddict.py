@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import Any
 
-from typing_extensions import Self
+from typing_extensions import Self, TypeVar
 
 from pottery_like._io import servers
 from pottery_like._io.sync import Client
@@ -14,8 +14,8 @@ from pottery_like._ops.cachedordereddict import CachedOps, Local, given
 from pottery_like.base import Container
 from pottery_like.codecs import Codec
 
-K = TypeVar("K")
-V = TypeVar("V")
+K = TypeVar("K", default=Any)
+V = TypeVar("V", default=Any)
 
 
 class CachedOrderedDict(Local[K, V], Container[CachedOps[K, V]]):

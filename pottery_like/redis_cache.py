@@ -28,7 +28,50 @@ R = TypeVar("R")
 T = TypeVar("T")
 
 
-class CachedFunction(Protocol[P, R_co]):
+class _Nothing:
+    """What no function returns: one whose result type is Any or not given, NoReturn, or (for mypy) a variable, fits."""
+
+
+class _Named(Protocol):
+    __name__: str
+    __qualname__: str
+
+    def cache_parameters(self) -> dict[str, Any]:
+        """See :meth:`pottery_like.memo.Memo.cache_parameters`."""
+        ...
+
+
+class _Results(_Named, Protocol):
+    def cache_info(self) -> CacheInfo:
+        """See :meth:`pottery_like.memo.Memo.cache_info`."""
+        ...
+
+    def cache_clear(self) -> None:
+        """See :meth:`pottery_like.memo.Memo.cache_clear`."""
+        ...
+
+    def invalidate_prefix(self, *args: Any) -> None:
+        """See :meth:`pottery_like.memo.Memo.invalidate_prefix`."""
+        ...
+
+    def invalidate_tag(self, *tags: str) -> None:
+        """See :meth:`pottery_like.memo.Memo.invalidate_tag`."""
+        ...
+
+
+class BoundFunction(_Results, Protocol[P, R_co]):
+    """A cached method of an instance, or of a class.  ``invalidate()`` takes that, too, as its first argument."""
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co:
+        """See :meth:`CachedFunction.__call__`."""
+        ...
+
+    def invalidate(self, *args: Any, **kwargs: Any) -> bool:
+        """See :meth:`pottery_like.memo.Memo.invalidate`."""
+        ...
+
+
+class CachedFunction(_Results, Protocol[P, R_co]):
     """What :func:`redis_cache` makes of a function."""
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co:
@@ -44,37 +87,60 @@ class CachedFunction(Protocol[P, R_co]):
         """The function itself."""
         ...
 
+    # Type checkers don't see @classmethod and @staticmethod above: what the first parameter takes tells.
+    # Type checkers don't see @classmethod and @staticmethod above: what the first parameter takes tells.  mypy finds
+    # that out of the first three, of which none ever fits for pyright, and pyright out of the others.
     @overload
-    def __get__(self, instance: None, owner: Any = None) -> Self: ...
+    def __get__(self: Callable[Concatenate[T, Rest], R], instance: Any, owner: T) -> BoundFunction[Rest, R]: ...
     @overload
-    def __get__(self: CachedFunction[Concatenate[T, Rest], R], instance: T, owner: Any = None) -> Callable[Rest, R]: ...
-
-    def cache_info(self) -> CacheInfo:
-        """See :meth:`pottery_like.memo.Memo.cache_info`."""
-        ...
-
-    def cache_clear(self) -> None:
-        """See :meth:`pottery_like.memo.Memo.cache_clear`."""
-        ...
-
-    def cache_parameters(self) -> dict[str, Any]:
-        """See :meth:`pottery_like.memo.Memo.cache_parameters`."""
-        ...
+    def __get__(self: Callable[Concatenate[T, Rest], R], instance: T, owner: Any = None) -> BoundFunction[Rest, R]: ...
+    @overload
+    def __get__(self: Callable[Rest, R], instance: Any, owner: Any = None) -> CachedFunction[Rest, R]: ...
+    @overload
+    def __get__(self: CachedFunction[Concatenate[T, Rest], R], instance: Any, owner: T) -> BoundFunction[Rest, R]: ...
+    @overload
+    def __get__(
+        self: CachedFunction[Concatenate[T, Rest], R], instance: T, owner: Any = None
+    ) -> BoundFunction[Rest, R]: ...
+    @overload
+    def __get__(self, instance: Any, owner: Any = None) -> Self: ...
 
     def invalidate(self, *args: P.args, **kwargs: P.kwargs) -> bool:
         """See :meth:`pottery_like.memo.Memo.invalidate`."""
         ...
 
-    def invalidate_prefix(self, *args: Any) -> None:
+
+class _AIOResults(_Named, Protocol):
+    async def cache_info(self) -> CacheInfo:
+        """See :meth:`pottery_like.memo.Memo.cache_info`."""
+        ...
+
+    async def cache_clear(self) -> None:
+        """See :meth:`pottery_like.memo.Memo.cache_clear`."""
+        ...
+
+    async def invalidate_prefix(self, *args: Any) -> None:
         """See :meth:`pottery_like.memo.Memo.invalidate_prefix`."""
         ...
 
-    def invalidate_tag(self, *tags: str) -> None:
+    async def invalidate_tag(self, *tags: str) -> None:
         """See :meth:`pottery_like.memo.Memo.invalidate_tag`."""
         ...
 
 
-class AIOCachedFunction(Protocol[P, R_co]):
+class AIOBoundFunction(_AIOResults, Protocol[P, R_co]):
+    """A cached coroutine method of an instance, or of a class: :class:`BoundFunction`, awaited."""
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R_co]:
+        """See :meth:`CachedFunction.__call__`."""
+        ...
+
+    async def invalidate(self, *args: Any, **kwargs: Any) -> bool:
+        """See :meth:`pottery_like.memo.Memo.invalidate`."""
+        ...
+
+
+class AIOCachedFunction(_AIOResults, Protocol[P, R_co]):
     """What :func:`redis_cache` makes of a coroutine function: :class:`CachedFunction`, awaited."""
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R_co]:
@@ -90,40 +156,39 @@ class AIOCachedFunction(Protocol[P, R_co]):
         """The function itself."""
         ...
 
+    # See CachedFunction.
     @overload
-    def __get__(self, instance: None, owner: Any = None) -> Self: ...
+    def __get__(
+        self: Callable[Concatenate[T, Rest], Coroutine[Any, Any, R]], instance: Any, owner: T
+    ) -> AIOBoundFunction[Rest, R]: ...
+    @overload
+    def __get__(
+        self: Callable[Concatenate[T, Rest], Coroutine[Any, Any, R]], instance: T, owner: Any = None
+    ) -> AIOBoundFunction[Rest, R]: ...
+    @overload
+    def __get__(
+        self: Callable[Rest, Coroutine[Any, Any, R]], instance: Any, owner: Any = None
+    ) -> AIOCachedFunction[Rest, R]: ...
+    @overload
+    def __get__(
+        self: AIOCachedFunction[Concatenate[T, Rest], R], instance: Any, owner: T
+    ) -> AIOBoundFunction[Rest, R]: ...
     @overload
     def __get__(
         self: AIOCachedFunction[Concatenate[T, Rest], R], instance: T, owner: Any = None
-    ) -> Callable[Rest, Coroutine[Any, Any, R]]: ...
-
-    async def cache_info(self) -> CacheInfo:
-        """See :meth:`pottery_like.memo.Memo.cache_info`."""
-        ...
-
-    async def cache_clear(self) -> None:
-        """See :meth:`pottery_like.memo.Memo.cache_clear`."""
-        ...
-
-    def cache_parameters(self) -> dict[str, Any]:
-        """See :meth:`pottery_like.memo.Memo.cache_parameters`."""
-        ...
+    ) -> AIOBoundFunction[Rest, R]: ...
+    @overload
+    def __get__(self, instance: Any, owner: Any = None) -> Self: ...
 
     async def invalidate(self, *args: P.args, **kwargs: P.kwargs) -> bool:
         """See :meth:`pottery_like.memo.Memo.invalidate`."""
         ...
 
-    async def invalidate_prefix(self, *args: Any) -> None:
-        """See :meth:`pottery_like.memo.Memo.invalidate_prefix`."""
-        ...
-
-    async def invalidate_tag(self, *tags: str) -> None:
-        """See :meth:`pottery_like.memo.Memo.invalidate_tag`."""
-        ...
-
 
 class _Decorator(Protocol):
     # A coroutine function is a function, too; the first that fits is meant.
+    @overload
+    def __call__(self, function: Callable[..., _Nothing], /) -> CachedFunction[..., Any]: ...
     @overload
     def __call__(  # type: ignore[overload-overlap]
         self, function: Callable[P, Coroutine[Any, Any, R]], /

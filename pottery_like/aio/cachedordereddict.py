@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import timedelta
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn
 
-from typing_extensions import Self
+from typing_extensions import Self, TypeVar
 
 from pottery_like._io import servers
 from pottery_like._io.aio import Client
@@ -15,8 +15,8 @@ from pottery_like.aio.base import AIOContainer
 from pottery_like.aio.dict import AIORedisDict
 from pottery_like.codecs import Codec
 
-K = TypeVar("K")
-V = TypeVar("V")
+K = TypeVar("K", default=Any)
+V = TypeVar("V", default=Any)
 
 
 class AIOCachedOrderedDict(Local[K, V], AIOContainer[CachedOps[K, V]]):  # type: ignore[misc]
