@@ -7,7 +7,9 @@ import typing
 from collections.abc import Callable
 from typing import Any, Literal
 
-from pottery_like._typed import Forms, has_fields, hints_of, shown
+from pottery_like._alike import alike
+from pottery_like._hints import has_fields, hints_of, shown
+from pottery_like._typed import Forms
 
 Encode = Callable[[Any], Any]
 Decode = Callable[[bytes], Any]
@@ -47,6 +49,13 @@ def _same_class(kind: Any, value: Any) -> None:
         raise TypeError(f"expected {shown(kind)}, not {type(value).__name__}")
 
 
+def _checked(kind: Any, value: Any, back: Any, data: Any) -> Any:
+    """Return what was written of a value, unless the models' library would read something else."""
+    if not alike(value, back):
+        raise TypeError(f"expected {shown(kind)}, not this {type(value).__name__}: it would come back as another value")
+    return data
+
+
 def _pydantic(kind: Any) -> tuple[Encode, Decode]:
     import pydantic
 
@@ -55,11 +64,16 @@ def _pydantic(kind: Any) -> tuple[Encode, Decode]:
     def encode(value: Any) -> Any:
         _same_class(kind, value)
         try:
-            return model.dump_python(value, mode="json", by_alias=False, round_trip=True, warnings="error")
+            data = model.dump_python(value, mode="json", by_alias=False, round_trip=True, warnings="error")
+            back = decode(json.dumps(data))
         except ValueError as error:
             raise TypeError(f"expected {shown(kind)}: {error}") from None
+        return _checked(kind, value, back, data)
 
-    return encode, lambda raw: model.validate_json(raw, by_alias=False, by_name=True)
+    def decode(raw: bytes | str) -> Any:
+        return model.validate_json(raw, by_alias=False, by_name=True)
+
+    return encode, decode
 
 
 def _msgspec(kind: Any) -> tuple[Encode, Decode]:
@@ -72,9 +86,9 @@ def _msgspec(kind: Any) -> tuple[Encode, Decode]:
         data = msgspec.to_builtins(value, str_keys=True, order="deterministic")
         try:
             # msgspec writes fields of any type, and would refuse them only when they are read.
-            msgspec.convert(data, kind, str_keys=True, builtin_types=())
+            back = msgspec.convert(data, kind, str_keys=True, builtin_types=())
         except msgspec.ValidationError as error:
             raise TypeError(f"expected {shown(kind)}: {error}") from None
-        return data
+        return _checked(kind, value, back, data)
 
     return encode, reader.decode

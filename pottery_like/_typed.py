@@ -21,7 +21,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from typing_extensions import NotRequired, Required, get_type_hints, is_typeddict
+from typing_extensions import NotRequired, Required, is_typeddict
+
+from pottery_like._alike import alike
+from pottery_like._hints import hints_of, shown
 
 JSON_SHAPES: dict[type, str] = {
     type(None): "null",
@@ -51,11 +54,6 @@ class Form:
     shapes: frozenset[str]
     encode: Callable[[Any], Any]
     decode: Callable[[Any], Any]
-
-
-def shown(kind: Any) -> str:
-    """Name a type."""
-    return kind.__qualname__ if isinstance(kind, type) and not typing.get_args(kind) else str(kind)
 
 
 def _expected(name: str, value: Any) -> TypeError:
@@ -154,36 +152,6 @@ _SETS = (set, frozenset, collections.abc.Set, collections.abc.MutableSet)
 _DICTS = (dict, collections.abc.Mapping, collections.abc.MutableMapping)
 
 
-def hints_of(kind: Any) -> dict[str, Any]:
-    """Return the annotations of a class, resolved.
-
-    :raises TypeError: one of them can't be.
-    """
-    origin = typing.get_origin(kind) or kind
-    try:
-        hints = get_type_hints(origin, localns={origin.__name__: origin}, include_extras=True)
-    except NameError as error:
-        raise TypeError(f"the annotations of {shown(origin)} can't be resolved: {error}") from None
-    given = dict(zip(getattr(origin, "__parameters__", ()), typing.get_args(kind), strict=False))
-    return {name: _substituted(hint, given) for name, hint in hints.items()}
-
-
-def _substituted(hint: Any, given: dict[Any, Any]) -> Any:
-    if isinstance(hint, typing.TypeVar):
-        return given.get(hint, hint)
-    if typing.get_origin(hint) is None or not getattr(hint, "__parameters__", ()):
-        return hint
-    return hint[tuple(given.get(each, each) for each in hint.__parameters__)]
-
-
-def has_fields(kind: Any) -> bool:
-    """Whether a type is a class whose annotations say what its instances hold."""
-    origin = typing.get_origin(kind) or kind
-    return isinstance(origin, type) and (
-        dataclasses.is_dataclass(origin) or is_typeddict(origin) or hasattr(origin, "_fields")
-    )
-
-
 class Forms:
     """The forms of a type and of all types in it."""
 
@@ -202,7 +170,9 @@ class Forms:
             return SIMPLE[kind]
         if kind not in self._made:
             # A type may hold itself, so what refers to it gets the form before the form is complete.
-            self._made[kind] = form = Form(shown(kind), frozenset({"object"}), _unfinished, _unfinished)
+            row = hasattr(typing.get_origin(kind) or kind, "_fields")
+            shape = "array" if row else "object"
+            self._made[kind] = form = Form(shown(kind), frozenset({shape}), _unfinished, _unfinished)
             made = self._make(kind)
             form.name, form.shapes, form.encode, form.decode = made.name, made.shapes, made.encode, made.decode
         return self._made[kind]
@@ -359,7 +329,10 @@ class Forms:
         for name, hint in hints_of(kind).items():
             if isinstance(hint, dataclasses.InitVar):
                 raise TypeError(f"{shown(origin)}.{name}: what only __init__ takes can't be stored")
-        return self._record(kind, origin, [field.name for field in fields], given)
+        form = self._record(kind, origin, [field.name for field in fields], given)
+        if len(fields) < len(dataclasses.fields(origin)) or hasattr(origin, "__post_init__"):
+            form.encode = _checked(form, form.encode)
+        return form
 
     def _record(self, kind: Any, origin: Any, names: list[str] | None, needed: Iterable[str]) -> Form:
         """Describe a class with named fields: of instances, or (without ``names``) of a dict."""
@@ -387,6 +360,18 @@ class Forms:
             return python_type(**found)
 
         return Form(shown(kind), frozenset({"object"}), encode, decode)
+
+
+def _checked(form: Form, write: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Refuse what the class itself would make anew, and differently."""
+
+    def encode(value: Any) -> Any:
+        data = write(value)
+        if not alike(value, form.decode(data)):
+            raise ValueError(f"{form.name}: what __init__ makes of the fields isn't equal to this instance")
+        return data
+
+    return encode
 
 
 def _at(owner: str, name: str, convert: Callable[[Any], Any], value: Any) -> Any:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import Any
 
-from typing_extensions import Self
+from typing_extensions import Self, TypeVar
 
 from pottery_like._io import servers
 from pottery_like._io.sync import Client
@@ -14,8 +14,8 @@ from pottery_like._ops.cachedordereddict import CachedOps, Local, given
 from pottery_like.base import Container
 from pottery_like.codecs import Codec
 
-K = TypeVar("K")
-V = TypeVar("V")
+K = TypeVar("K", default=Any)
+V = TypeVar("V", default=Any)
 
 
 class CachedOrderedDict(Local[K, V], Container[CachedOps[K, V]]):
@@ -48,7 +48,8 @@ class CachedOrderedDict(Local[K, V], Container[CachedOps[K, V]]):
         keys on it or stored anything meanwhile; None or 0 for never.
     :param redis: the same as ``redis_client``.
     :param key: the same as ``redis_key``.
-    :raises TypeError: an argument of the wrong type, or given twice; or JSON can't carry a key.
+    :raises TypeError: an argument of the wrong type, or given twice; or a key of a type that JSON can't carry.
+    :raises ValueError: a key that JSON can't carry although it has the type, such as NaN; or ``timeout`` is negative.
     :raises DecodeError: a value in the cache isn't the codec's.
     """
 

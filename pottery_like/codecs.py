@@ -16,7 +16,7 @@ from json.encoder import encode_basestring_ascii
 from typing import Any, Generic, Protocol, TypeVar, overload
 
 from pottery_like._adapters import adapter
-from pottery_like._typed import shown
+from pottery_like._hints import shown
 from pottery_like.exceptions import DecodeError
 
 T = TypeVar("T")

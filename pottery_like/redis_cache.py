@@ -28,41 +28,26 @@ R = TypeVar("R")
 T = TypeVar("T")
 
 
-class CachedFunction(Protocol[P, R_co]):
-    """What :func:`redis_cache` makes of a function."""
+class _Nothing:
+    """What no function returns: one whose result type is Any or not given, NoReturn, or (for mypy) a variable, fits."""
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co:
-        """Return the function's result: one that was there, or a new one.  1 round trip, or 2."""
+
+class _Named(Protocol):
+    __name__: str
+    __qualname__: str
+
+    def cache_parameters(self) -> dict[str, Any]:
+        """See :meth:`pottery_like.memo.Memo.cache_parameters`."""
         ...
 
-    def __bypass__(self, *args: P.args, **kwargs: P.kwargs) -> R_co:
-        """Call the function in any case, and keep the result.  2 round trips."""
-        ...
 
-    @property
-    def __wrapped__(self) -> Callable[P, R_co]:
-        """The function itself."""
-        ...
-
-    @overload
-    def __get__(self, instance: None, owner: Any = None) -> Self: ...
-    @overload
-    def __get__(self: CachedFunction[Concatenate[T, Rest], R], instance: T, owner: Any = None) -> Callable[Rest, R]: ...
-
+class _Results(_Named, Protocol):
     def cache_info(self) -> CacheInfo:
         """See :meth:`pottery_like.memo.Memo.cache_info`."""
         ...
 
     def cache_clear(self) -> None:
         """See :meth:`pottery_like.memo.Memo.cache_clear`."""
-        ...
-
-    def cache_parameters(self) -> dict[str, Any]:
-        """See :meth:`pottery_like.memo.Memo.cache_parameters`."""
-        ...
-
-    def invalidate(self, *args: P.args, **kwargs: P.kwargs) -> bool:
-        """See :meth:`pottery_like.memo.Memo.invalidate`."""
         ...
 
     def invalidate_prefix(self, *args: Any) -> None:
@@ -78,43 +63,63 @@ class CachedFunction(Protocol[P, R_co]):
         ...
 
 
-class AIOCachedFunction(Protocol[P, R_co]):
-    """What :func:`redis_cache` makes of a coroutine function: :class:`CachedFunction`, awaited."""
+class BoundFunction(_Results, Protocol[P, R_co]):
+    """A cached method of an instance, or of a class.  ``invalidate()`` takes that, too, as its first argument."""
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R_co]:
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co:
+        """See :meth:`CachedFunction.__call__`."""
+        ...
+
+    def invalidate(self, *args: Any, **kwargs: Any) -> bool:
+        """See :meth:`pottery_like.memo.Memo.invalidate`."""
+        ...
+
+
+class CachedFunction(_Results, Protocol[P, R_co]):
+    """What :func:`redis_cache` makes of a function."""
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co:
         """Return the function's result: one that was there, or a new one.  1 round trip, or 2."""
         ...
 
-    def __bypass__(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R_co]:
+    def __bypass__(self, *args: P.args, **kwargs: P.kwargs) -> R_co:
         """Call the function in any case, and keep the result.  2 round trips."""
         ...
 
     @property
-    def __wrapped__(self) -> Callable[P, Coroutine[Any, Any, R_co]]:
+    def __wrapped__(self) -> Callable[P, R_co]:
         """The function itself."""
         ...
 
+    # Type checkers don't see @classmethod and @staticmethod above: what the first parameter takes tells.  mypy finds
+    # that out of the first three, of which none ever fits for pyright, and pyright out of the others.
     @overload
-    def __get__(self, instance: None, owner: Any = None) -> Self: ...
+    def __get__(self: Callable[Concatenate[T, Rest], R], instance: Any, owner: T) -> BoundFunction[Rest, R]: ...
+    @overload
+    def __get__(self: Callable[Concatenate[T, Rest], R], instance: T, owner: Any = None) -> BoundFunction[Rest, R]: ...
+    @overload
+    def __get__(self: Callable[Rest, R], instance: Any, owner: Any = None) -> CachedFunction[Rest, R]: ...
+    @overload
+    def __get__(self: CachedFunction[Concatenate[T, Rest], R], instance: Any, owner: T) -> BoundFunction[Rest, R]: ...
     @overload
     def __get__(
-        self: AIOCachedFunction[Concatenate[T, Rest], R], instance: T, owner: Any = None
-    ) -> Callable[Rest, Coroutine[Any, Any, R]]: ...
+        self: CachedFunction[Concatenate[T, Rest], R], instance: T, owner: Any = None
+    ) -> BoundFunction[Rest, R]: ...
+    @overload
+    def __get__(self, instance: Any, owner: Any = None) -> Self: ...
 
+    def invalidate(self, *args: P.args, **kwargs: P.kwargs) -> bool:
+        """See :meth:`pottery_like.memo.Memo.invalidate`."""
+        ...
+
+
+class _AIOResults(_Named, Protocol):
     async def cache_info(self) -> CacheInfo:
         """See :meth:`pottery_like.memo.Memo.cache_info`."""
         ...
 
     async def cache_clear(self) -> None:
         """See :meth:`pottery_like.memo.Memo.cache_clear`."""
-        ...
-
-    def cache_parameters(self) -> dict[str, Any]:
-        """See :meth:`pottery_like.memo.Memo.cache_parameters`."""
-        ...
-
-    async def invalidate(self, *args: P.args, **kwargs: P.kwargs) -> bool:
-        """See :meth:`pottery_like.memo.Memo.invalidate`."""
         ...
 
     async def invalidate_prefix(self, *args: Any) -> None:
@@ -130,8 +135,67 @@ class AIOCachedFunction(Protocol[P, R_co]):
         ...
 
 
+class AIOBoundFunction(_AIOResults, Protocol[P, R_co]):
+    """A cached coroutine method of an instance, or of a class: :class:`BoundFunction`, awaited."""
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R_co]:
+        """See :meth:`CachedFunction.__call__`."""
+        ...
+
+    async def invalidate(self, *args: Any, **kwargs: Any) -> bool:
+        """See :meth:`pottery_like.memo.Memo.invalidate`."""
+        ...
+
+
+class AIOCachedFunction(_AIOResults, Protocol[P, R_co]):
+    """What :func:`redis_cache` makes of a coroutine function: :class:`CachedFunction`, awaited."""
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R_co]:
+        """Return the function's result: one that was there, or a new one.  1 round trip, or 2."""
+        ...
+
+    def __bypass__(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R_co]:
+        """Call the function in any case, and keep the result.  2 round trips."""
+        ...
+
+    @property
+    def __wrapped__(self) -> Callable[P, Coroutine[Any, Any, R_co]]:
+        """The function itself."""
+        ...
+
+    # See CachedFunction.
+    @overload
+    def __get__(
+        self: Callable[Concatenate[T, Rest], Coroutine[Any, Any, R]], instance: Any, owner: T
+    ) -> AIOBoundFunction[Rest, R]: ...
+    @overload
+    def __get__(
+        self: Callable[Concatenate[T, Rest], Coroutine[Any, Any, R]], instance: T, owner: Any = None
+    ) -> AIOBoundFunction[Rest, R]: ...
+    @overload
+    def __get__(
+        self: Callable[Rest, Coroutine[Any, Any, R]], instance: Any, owner: Any = None
+    ) -> AIOCachedFunction[Rest, R]: ...
+    @overload
+    def __get__(
+        self: AIOCachedFunction[Concatenate[T, Rest], R], instance: Any, owner: T
+    ) -> AIOBoundFunction[Rest, R]: ...
+    @overload
+    def __get__(
+        self: AIOCachedFunction[Concatenate[T, Rest], R], instance: T, owner: Any = None
+    ) -> AIOBoundFunction[Rest, R]: ...
+    @overload
+    def __get__(self, instance: Any, owner: Any = None) -> Self: ...
+
+    async def invalidate(self, *args: P.args, **kwargs: P.kwargs) -> bool:
+        """See :meth:`pottery_like.memo.Memo.invalidate`."""
+        ...
+
+
 class _Decorator(Protocol):
     # A coroutine function is a function, too; the first that fits is meant.
+    @overload
+    def __call__(self, function: Callable[..., _Nothing], /) -> CachedFunction[..., Any]: ...
     @overload
     def __call__(  # type: ignore[overload-overlap]
         self, function: Callable[P, Coroutine[Any, Any, R]], /

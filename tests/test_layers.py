@@ -22,7 +22,7 @@ BELOW = {
     "sync": {"foundation", "_core", "_ops", "_io"},
     "top": {"foundation", "_core", "_ops", "_io", "sync", "aio"},
 }
-FOUNDATION = {"codecs", "exceptions", "embedded", "_adapters", "_typed"}
+FOUNDATION = {"codecs", "exceptions", "embedded", "_adapters", "_alike", "_hints", "_typed"}
 TOP = {"__init__", "__main__", "demo", "redis_cache", "synchronize"}
 IMPURE = ("redis", "asyncio", "threading", "socket")
 

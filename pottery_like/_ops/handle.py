@@ -10,7 +10,7 @@ from pottery_like._ops.common import KeyOps
 OpsT = TypeVar("OpsT", bound=KeyOps)
 
 _OWN = frozenset({"_anonymous", "_key", "_source", "_codec", "_extra", "_made_runner", "_ops"})
-_OWN |= {"_filling", "_loop", "__orig_class__"}
+_OWN |= {"_filling", "_filled_by", "_loop", "__orig_class__"}
 
 
 class Handle(Generic[OpsT]):

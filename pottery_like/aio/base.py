@@ -47,6 +47,7 @@ class AIOContainer(Handle[OpsT], Generic[OpsT]):
     __contains__ = None
 
     _filling: Program[None] | None = None
+    _filled_by: asyncio.Future[None] | None = None
     _loop: asyncio.AbstractEventLoop | None = None
 
     def __init__(
@@ -87,13 +88,21 @@ class AIOContainer(Handle[OpsT], Generic[OpsT]):
         return self._runner.iterate(paging)
 
     async def _filled(self) -> Self:
-        program, self._filling = self._filling, None
-        if program is not None:
+        while self._filling is not None:
+            if self._filled_by is not None:
+                # Another task fills the container, once for all that wait.
+                await asyncio.wait([self._filled_by])
+                continue
+            done = self._filled_by = asyncio.get_running_loop().create_future()
             try:
-                await self._drive(program)
+                await self._drive(self._filling)
+                self._filling = None
             except BaseException:
                 self._filling = _failed(self._key)
                 raise
+            finally:
+                self._filled_by = None
+                done.set_result(None)
         return self
 
     def __await__(self) -> Generator[Any, None, Self]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import timedelta
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn
 
-from typing_extensions import Self
+from typing_extensions import Self, TypeVar
 
 from pottery_like._io import servers
 from pottery_like._io.aio import Client
@@ -15,8 +15,8 @@ from pottery_like.aio.base import AIOContainer
 from pottery_like.aio.dict import AIORedisDict
 from pottery_like.codecs import Codec
 
-K = TypeVar("K")
-V = TypeVar("V")
+K = TypeVar("K", default=Any)
+V = TypeVar("V", default=Any)
 
 
 class AIOCachedOrderedDict(Local[K, V], AIOContainer[CachedOps[K, V]]):  # type: ignore[misc]
@@ -70,6 +70,14 @@ class AIOCachedOrderedDict(Local[K, V], AIOContainer[CachedOps[K, V]]):  # type:
         """
         self._looked_up()
         return super().misses()
+
+    def copy(self) -> Self:  # type: ignore[override]
+        """Return another dict on the same cache, with the same items in the same order.  O(n), nothing is sent.
+
+        :raises RuntimeError: the dict wasn't awaited.
+        """
+        self._looked_up()
+        return super().copy()
 
     def __missing__(self, key: K) -> V:
         self._looked_up()

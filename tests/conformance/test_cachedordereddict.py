@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import pickle
 import time
@@ -328,7 +329,7 @@ def test_not_awaited() -> None:
     async def main() -> None:
         async with redis.asyncio.Redis(port=standalone(FEW[0].server).port) as client:
             subject: Any = AIOCachedOrderedDict(redis=client, key="late", dict_keys=["a"])
-            for use in (lambda: subject["a"], subject.misses, lambda: pickle.dumps(subject)):
+            for use in (lambda: subject["a"], subject.misses, lambda: pickle.dumps(subject), subject.copy):
                 with pytest.raises(RuntimeError, match="await"):
                     use()
             for write in (subject.set("a", 1), subject.setdefault("a", 1), subject.update(a=1)):
@@ -350,3 +351,24 @@ def test_not_awaited() -> None:
     loop = Loop()
     loop.run(main())
     loop.close()
+
+
+def test_awaited_by_several_tasks() -> None:
+    """One of them fills the container; all of them get it filled, or an exception."""
+
+    async def read(subject: Any) -> Any:
+        return dict(await subject)
+
+    async def main() -> None:
+        async with redis.asyncio.Redis(port=standalone(FEW[0].server).port) as client:
+            await client.hset("several", '"a"', "1")
+            subject: Any = AIOCachedOrderedDict(redis=client, key="several", dict_keys=["a"])
+            assert await asyncio.gather(*(read(subject) for _ in range(3))) == [{"a": 1}] * 3
+            await client.set("several", "no hash")
+            subject = AIOCachedOrderedDict(redis=client, key="several", dict_keys=["a"])
+            failures = await asyncio.gather(*(read(subject) for _ in range(3)), return_exceptions=True)
+            assert isinstance(failures[0], WrongTypeError)
+            assert [type(each) for each in failures[1:]] == [RuntimeError] * 2
+            await client.delete("several")
+
+    asyncio.run(main())

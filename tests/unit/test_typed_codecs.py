@@ -19,9 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typing_extensions import NotRequired
 
-from pottery_like import DataclassCodec, FlipCache, MsgpackCodec, PickleCodec, TypedCodec, redis_cache
-from tests.conftest import Maker
-from tests.support.servers import FEW
+from pottery_like import DataclassCodec, TypedCodec
 from tests.support.strategies import texts
 
 T = TypeVar("T")
@@ -351,63 +349,3 @@ def test_dataclass_codec_is_typed_too() -> None:
     line = Line([Point(1, 2.0)])
     assert DataclassCodec(Line).decode(DataclassCodec(Line).encode(line)) == line
     assert repr(DataclassCodec(Point)) == "DataclassCodec(Point)"
-
-
-CODECS: list[tuple[Any, Any]] = [(TypedCodec(Point), Point(1, 2.0)), (TypedCodec(tuple[int, str]), (1, "a"))]
-
-
-@pytest.mark.parametrize("make", FEW[:2], indirect=True, ids=str)
-@pytest.mark.parametrize(("codec", "value"), CODECS, ids=repr)
-def test_in_every_container(make: Maker, codec: Any, value: Any) -> None:
-    for name in ("RedisList", "RedisDeque", "RedisSet", "RedisCounter"):
-        subject = make(name, [value], codec=codec)
-        assert [each for each in subject] == [value]  # noqa: C416
-        assert value in subject
-    for name in ("RedisDict", "CachedOrderedDict"):
-        subject = make(name, codec=codec)
-        subject["a"] = value
-        subject.update(b=value)
-        assert subject.setdefault("b", value) == value
-        options: Any = {"dict_keys": ["a"]} if name == "CachedOrderedDict" else {}
-        assert make(name, key=subject.key, codec=codec, **options)["a"] == value
-        with pytest.raises(TypeError):
-            subject["a"] = "another type"
-    for name in ("RedisSimpleQueue", "RedisQueue"):
-        subject = make(name, codec=codec)
-        subject.put(value)
-        assert subject.get(timeout=1) == value
-    subject = make("BloomFilter", [value], num_elements=10, false_positives=0.01, codec=codec)
-    assert value in subject
-    subject = make("HyperLogLog", [value], codec=codec)
-    assert len(subject) == 1
-
-
-@pytest.mark.parametrize(
-    ("codec", "value"),
-    [*CODECS, (TypedCodec(Model), Model(x=1)), (MsgpackCodec(), b"\xff"), (PickleCodec(b"sixteen bytes or more"), {1})],
-    ids=repr,
-)
-def test_in_every_cache(redis: Any, codec: Any, value: Any) -> None:
-    computed = []
-
-    @redis_cache(redis=redis, key="typed", codec=codec)
-    def function() -> Any:
-        computed.append(1)
-        return value
-
-    assert function() == function() == value
-    assert len(computed) == 1
-    with FlipCache("typed", redis=redis, codec=codec) as cache, FlipCache("typed", redis=redis, codec=codec) as other:
-        cache["a"] = value
-        assert other["a"] == value
-        assert cache.get_or_set("b", lambda: value) == value
-        cache.clear()
-    function.cache_clear()
-    wrong: Any = TypedCodec(uuid.UUID)
-
-    @redis_cache(redis=redis, key="typed", codec=wrong)
-    def mistaken() -> Any:
-        return value
-
-    with pytest.raises(TypeError, match="expected UUID"):
-        mistaken()
