@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from pottery_like import DecodeError
+from pottery_like._core.local import LocalTier
 from tests.support.flip import Flips, flips
 from tests.support.servers import SETUPS
 
@@ -48,6 +49,20 @@ def test_without_coherence(flip: Flips) -> None:
     assert cache["k"] is None, "but its time is kept"
     flip.raw.set(f"{cache.name}:k", "x")
     assert cache["k"] == "x", "and missing keys are not remembered"
+
+
+@pytest.mark.parametrize("eviction", ["fifo", "lru"])
+def test_no_hit_past_the_deadline_when_the_sweep_is_late(
+    flip: Flips, eviction: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(LocalTier, "sweep", lambda *_: math.inf)
+    cache = flip(eviction=eviction)
+    cache.set("k", "v", ttl=0.2)
+    reads = cache.stats().remote_hits
+    assert (cache["k"], cache["k"], cache.get("k")) == ("v", "v", "v")
+    assert cache.stats().remote_hits == reads, "it is in memory"
+    time.sleep(0.21)
+    assert (cache["k"], cache.get("k")) == (None, None)
 
 
 def test_publishing(flip: Flips) -> None:

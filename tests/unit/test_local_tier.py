@@ -159,6 +159,26 @@ def test_deadlines() -> None:
     assert data == {}
 
 
+def test_what_is_nearly_over_is_served_by_the_clock() -> None:
+    tier, data = made()
+    fill(tier, "a", left=100)
+    assert data == {"a": 1}
+    now = time.monotonic()
+    assert tier.sweep(now + 99.7) == pytest.approx(now + 100, abs=0.2)
+    assert data == {}
+    assert tier.find("a", b"n:a") is tier.find("A", b"n:a") is not None
+    assert tier.snapshot() == {"a": 1, "A": 1}
+    fill(tier, "b", left=0.2)
+    tier.know("c", entry("c", left=0.2), pinned=True)
+    assert data == {}
+    assert tier.find("b", b"n:b") is not None
+    time.sleep(0.21)
+    assert tier.find("b", b"n:b") is None, "though nobody has swept"
+    lapsed = tier.find("c", b"n:c")
+    assert lapsed is not None
+    assert lapsed.missing
+
+
 def test_pinned_entries_stay() -> None:
     tier, data = made(maximum=2)
     for key in "ab":
