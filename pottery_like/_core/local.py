@@ -325,6 +325,9 @@ class LocalTier:
             self.wake(due)
 
     def _spell(self, entry: Entry, key: Any) -> None:
+        if self.used:
+            # What was used before this goes before it.
+            self._catch_up()
         entry.keys.append(key)
         known = key in self.order
         self.order[key] = entry
