@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import enum
 import math
 import threading
 import time
-from typing import Any
+import uuid
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta, timezone
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -118,6 +124,16 @@ def test_lru() -> None:
     tier.hit("a")
     fill(tier, "d")
     assert set(data) == {"a", "c", "d"}
+
+
+def test_lru_a_new_value_is_newer_than_the_uses_before() -> None:
+    tier, data = made("lru")
+    for key in "abc":
+        fill(tier, key)
+    tier.used += "ab"
+    for key in "de":
+        fill(tier, key)
+    assert set(data) == {"b", "d", "e"}
 
 
 def test_lfu() -> None:
@@ -267,9 +283,27 @@ def test_frequencies_alone() -> None:
     assert uses.least() == "a"
 
 
-class Named:
-    def __str__(self) -> str:
-        return "named"
+UTC = timezone.utc
+NOON = datetime(2020, 1, 1, 12, tzinfo=UTC)
+UNIQUE = uuid.UUID(int=5)
+
+
+class Colour(enum.Enum):
+    RED = object()
+
+
+class Frozen(NamedTuple):
+    a: str
+
+
+class DatetimeSubclass(datetime):
+    pass
+
+
+@dataclass(frozen=True)
+class Loose:
+    a: int = 1
+    b: int = field(default=2, compare=False)
 
 
 @pytest.mark.parametrize(
@@ -277,17 +311,56 @@ class Named:
     [
         ("a", "a"), (1, "1"), (True, "1"), (1.0, "1"), (1.5, "1.5"), (1 + 0j, "1"), (None, "None"), (b"x", "b'x'"),
         (("a", 1), "('a', 1)"), (("a", 1.0, (True,)), "('a', 1, (1,))"), (-0.0, "0"), (10**30, "1" + "0" * 30),
-        (float("inf"), "inf"), (Named(), "named"),
+        (float("inf"), "inf"), (UNIQUE, str(UNIQUE)), (Colour.RED, "Colour.RED"), ((Colour.RED,), "('Colour.RED',)"),
+        (Frozen("x"), "('x',)"), (date(2020, 1, 2), "2020-01-02"), (NOON, "2020-01-01 12:00:00+00:00"),
+        (NOON.replace(tzinfo=None, fold=1), "2020-01-01 12:00:00"), (Decimal("1.10"), "1.1"), (Fraction(1, 3), "1/3"),
+        (2**70 + 1, str(2**70 + 1)), (complex(-0.0, 1), "1j"), (Decimal("1E-30"), "1E-30"),
     ],
 )  # fmt: skip
 def test_texts_of_keys(key: Any, expected: str) -> None:
     assert text(key) == expected
 
 
-@pytest.mark.parametrize("key", [float("nan"), object(), frozenset("ab"), ["a"], {"a": 1}, "\udcff"])
+@pytest.mark.parametrize(
+    "key",
+    [
+        float("nan"),
+        object(),
+        frozenset("ab"),
+        ["a"],
+        {"a": 1},
+        "\udcff",
+        lambda: 0,
+        memoryview(b"a"),
+        Loose(),
+        int,
+        Decimal("NaN"),
+        Decimal("1E+999999"),
+        ("a", Loose()),
+        DatetimeSubclass(2020, 1, 1),
+    ],
+)
 def test_no_keys(key: Any) -> None:
     with pytest.raises((TypeError, ValueError)):
         Names("n", "str").encode(key)
+
+
+@pytest.mark.parametrize(
+    "equal",
+    [
+        (Decimal("1.1"), Decimal("1.10"), Fraction(11, 10)),
+        (1.5, Decimal("1.50"), Fraction(3, 2), 1.5 + 0j),
+        (10**30, Decimal("1E+30"), Fraction(10**30), Decimal(10**30)),
+        (-7, Decimal("-7.0"), -7.0, Fraction(-7), complex(-7)),
+        (Decimal("-0.0004"), Decimal("-4E-4"), Fraction(-1, 2500)),
+        (Decimal("1.00000000000000000000000000000000000000010"), Fraction(10**40 + 1, 10**40)),
+        (NOON, NOON.astimezone(timezone(timedelta(hours=1)))),
+    ],
+)
+def test_equal_keys_have_one_text(equal: tuple[Any, ...]) -> None:
+    assert len(set(equal)) == 1
+    assert len(set(map(text, equal))) == 1
+    assert len({text((each, "x")) for each in equal}) == 1
 
 
 @pytest.mark.parametrize(
