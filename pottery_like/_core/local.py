@@ -402,6 +402,11 @@ class LocalTier:
                 entry.keys.append(key)
                 self._leave(entry)
 
+    def look(self, key: Any) -> Entry | None:
+        """Return the entry that was asked for under this very key, if its time isn't over; no use.  O(1)"""
+        entry = self.order.get(key)
+        return None if entry is None or entry.deadline <= time.monotonic() else entry
+
     def snapshot(self) -> dict[Any, Any]:
         """Return the values by the keys they were asked for under.  O(n)"""
         now = time.monotonic()

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+import cachetools
 import pytest
 
 from pottery_like import DecodeError
@@ -37,6 +38,37 @@ def test_eviction(flip: Flips, eviction: str) -> None:
     flip.raw.set(f"{cache.name}:b", "B")
     flip.until(lambda: cache["b"] == "B", "a change is followed")
     assert cache.stats().evictions >= (0 if eviction == "mapping" else 1)
+
+
+class Failing(dict[Any, Any]):
+    def __setitem__(self, key: Any, value: Any) -> None:
+        raise RuntimeError("no room")
+
+
+def test_mappings_of_the_users(flip: Flips, monkeypatch: pytest.MonkeyPatch) -> None:
+    sized = cachetools.LRUCache[str, str](10, getsizeof=len)
+    cache = flip(eviction=sized)
+    for key in ("aaaa", "bbbb", "cccc"):
+        cache[key] = key
+    assert dict(sized) == {"bbbb": "bbbb", "cccc": "cccc"}
+    cache["large"] = "l" * 11
+    assert (cache["missing"], cache["large"], cache["aaaa"]) == (None, "l" * 11, "aaaa")
+    assert dict(cache.local) == dict(sized) == {"cccc": "cccc", "aaaa": "aaaa"}
+    flip.raw.set(f"{cache.name}:aaaa", "A")
+    flip.until(lambda: cache["aaaa"] == "A", "a change is followed")
+
+    timed = flip(eviction=cachetools.TLRUCache(10, ttu=lambda key, value, now: now + (0 if key == "x" else 60)))
+    timed["x"], timed["y"] = "1", "2"
+    assert (timed["x"], timed["y"], "x" in timed.local, timed.local["y"]) == ("1", "2", False, "2")
+
+    seen: list[Any] = []
+    monkeypatch.setattr("sys.unraisablehook", lambda told: seen.append(told.exc_value))
+    failing = flip(eviction=Failing())
+    failing["a"] = "x"
+    assert (failing["a"], failing["b"], failing.get("a"), dict(failing.local)) == ("x", None, "x", {})
+    assert len(seen) == 1
+    with pytest.raises(TypeError, match=r"LRUCache\(\.\.\.\)"):
+        flip(eviction=cachetools.LRUCache)
 
 
 def test_without_coherence(flip: Flips) -> None:

@@ -235,7 +235,7 @@ class Small(dict[Any, Any]):
     """A mapping that holds two entries, and refuses some."""
 
     def __setitem__(self, key: Any, value: Any) -> None:
-        if value.value == "large":
+        if value == "LARGE":
             raise ValueError("value too large")
         super().__setitem__(key, value)
         if len(self) > 2:
@@ -249,12 +249,14 @@ def test_mapping_of_the_users() -> None:
     for key in "abc":
         fill(tier, key, key.upper())
     assert tier.snapshot() == {"b": "B", "c": "C"}
+    assert mapping == {"b": "B", "c": "C"}
     assert tier.hit("a") is None
+    assert tier.evictions == 1
     found = tier.hit("b")
     assert found is not None
     assert found.value == "B"
     tier.invalidate([b"n:a", b"n:b"])
-    fill(tier, "d", "large")
+    fill(tier, "d", "LARGE")
     assert tier.snapshot() == {"c": "C"}
     tier.drop()
     assert mapping == {}
