@@ -97,6 +97,24 @@ def test_no_hit_past_the_deadline_when_the_sweep_is_late(
     assert (cache["k"], cache.get("k")) == (None, None)
 
 
+def test_lifetimes_that_no_key_can_have(flip: Flips) -> None:
+    longest = 2**62 / 1000
+    cache = flip(expire_time=longest, value_type="int", refresh_expire_time_on_get=True)
+    cache["a"] = 1
+    cache.set_many({"b": 1}, ttl=longest)
+    assert (cache.increment("c"), cache.setdefault("d", 2), cache.get_or_set("e", lambda: 3)) == (1, 2, 3)
+    cache.set("f", 4, tags=["t"])
+    assert cache.touch("a", longest)
+    assert cache.get_many("abcdef") == {"a": 1, "b": 1, "c": 1, "d": 2, "e": 3, "f": 4}
+    for wrong in (2e19 / 1000, 1e300):
+        with pytest.raises(ValueError, match="at most"):
+            flip(expire_time=wrong)
+        with pytest.raises(ValueError, match="at most"):
+            cache.set("a", 2, ttl=wrong)
+    flip.until(lambda: cache["a"] == 1 and "a" in cache.local, "it is kept")
+    assert ("x" in cache.local, cache.local.get("a"), [] == cache.local) == (False, 1, False)
+
+
 def test_publishing(flip: Flips) -> None:
     """Caches that publish follow each other; the messages are PubSubRedisDict's."""
     told: list[tuple[str, Any]] = []
