@@ -18,7 +18,10 @@ from typing import Any
 from pottery_like._core.evict import Deadlines, Frequencies
 
 SHORTEST = 0.05
-"""What has fewer seconds left isn't kept: hits don't look at the clock, so entries leave a little before their time."""
+"""What has fewer seconds left isn't kept: entries leave a little before their time."""
+LOOKED_AT = 0.5
+"""Seconds before its deadline that an entry leaves the dict, where hits don't look at the clock, for the tier alone,
+where they do: so late may the sweep be, in a process whose threads compute all the time."""
 MOST_USES = 1 << 17
 """So many uses of keys are noted at most, until they are looked at."""
 SPELLINGS = 8
@@ -33,9 +36,10 @@ class Entry:
     :ivar missing: there is no such key, and ``value`` is the default.
     :ivar stored: what tells the stored bytes from others, in a tier that writes back; else None.
     :ivar pinned: holds what was not written yet: it stays.
+    :ivar shown: is in the dict of plain values too.
     """
 
-    __slots__ = ("deadline", "keys", "missing", "name", "pinned", "stored", "value")
+    __slots__ = ("deadline", "keys", "missing", "name", "pinned", "shown", "stored", "value")
 
     def __init__(self, name: bytes, value: Any, deadline: float, missing: bool, stored: bytes | None) -> None:
         self.name = name
@@ -44,7 +48,7 @@ class Entry:
         self.deadline = deadline
         self.missing = missing
         self.stored = stored
-        self.pinned = False
+        self.pinned = self.shown = False
 
 
 class _Writing:
@@ -128,11 +132,13 @@ class LocalTier:
     def sweep(self, now: float) -> float:
         """Forget what is due; return when to be called again."""
         with self.lock:
-            for name in self._deadlines.pop_due(now):
+            for name in list(self._deadlines.pop_due(now)):
                 entry = self._entries.get(name)
                 if entry is None:
                     continue
-                if entry.pinned:
+                if entry.deadline > now:
+                    self._hide(entry)
+                elif entry.pinned:
                     self._lapse(entry)
                 else:
                     self._leave(entry)
@@ -174,8 +180,12 @@ class LocalTier:
         """Return the entry of a Redis key, which henceforth is found under ``key`` too.  O(1)"""
         with self.lock:
             entry = self._entries.get(name)
-            if entry is None or entry.deadline <= time.monotonic():
+            if entry is None:
                 return None
+            if entry.deadline <= time.monotonic():
+                if not entry.pinned:
+                    return None
+                self._lapse(entry)
             if key in self.order:
                 self._used(key)
             elif len(entry.keys) < SPELLINGS:
@@ -303,19 +313,29 @@ class LocalTier:
             old.pinned = False
             self._leave(old, but=key)
         self._entries[entry.name] = entry
+        due = entry.deadline - LOOKED_AT
+        entry.shown = due > now
+        if not entry.shown:
+            due = entry.deadline
         self._spell(entry, key)
-        self._deadlines.set(entry.name, entry.deadline)
+        self._deadlines.set(entry.name, due)
         self._evict()
-        if entry.deadline < self._told and self.wake is not None:
-            self._told = entry.deadline
-            self.wake(entry.deadline)
+        if due < self._told and self.wake is not None:
+            self._told = due
+            self.wake(due)
 
     def _spell(self, entry: Entry, key: Any) -> None:
+        if self.used:
+            # What was used before this goes before it.
+            self._catch_up()
         entry.keys.append(key)
         known = key in self.order
         self.order[key] = entry
         self.order.move_to_end(key)
-        self._put(key, entry.value)
+        if entry.shown:
+            self._put(key, entry.value)
+        else:
+            self._take(key, None)
         if self._uses is not None:
             if known:
                 self._uses.touch(key)
@@ -337,9 +357,16 @@ class LocalTier:
             if self._uses is not None:
                 self._uses.discard(key)
 
+    def _hide(self, entry: Entry) -> None:
+        """Leave an entry to find(), which looks at the clock."""
+        entry.shown = False
+        for key in entry.keys:
+            self._take(key, None)
+        self._deadlines.set(entry.name, entry.deadline)
+
     def _lapse(self, entry: Entry) -> None:
         """Show a value as missing whose time ended before it was written."""
-        entry.value, entry.missing, entry.deadline = self.default, True, math.inf
+        entry.value, entry.missing, entry.deadline, entry.shown = self.default, True, math.inf, True
         for key in entry.keys:
             self._put(key, self.default)
 
@@ -374,6 +401,11 @@ class LocalTier:
             else:
                 entry.keys.append(key)
                 self._leave(entry)
+
+    def look(self, key: Any) -> Entry | None:
+        """Return the entry that was asked for under this very key, if its time isn't over; no use.  O(1)"""
+        entry = self.order.get(key)
+        return None if entry is None or entry.deadline <= time.monotonic() else entry
 
     def snapshot(self) -> dict[Any, Any]:
         """Return the values by the keys they were asked for under.  O(n)"""

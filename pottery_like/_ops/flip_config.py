@@ -24,7 +24,7 @@ EVICTIONS = ("fifo", "lru", "lfu")
 COHERENCES = ("tracking", "pubsub", None)
 POLICIES = ("through", "back")
 
-_MAPPING = ("__getitem__", "__setitem__", "__delitem__", "get", "values", "clear")
+_MAPPING = ("__getitem__", "__setitem__", "__delitem__", "__contains__", "__len__", "clear")
 
 
 @dataclass(frozen=True)
@@ -69,6 +69,8 @@ class FlipConfig:
                 raise TypeError(f"{name} must be callable, not {type(function).__name__}")
         if isinstance(self.eviction, str):
             _choice(self.eviction, "eviction", EVICTIONS)
+        elif isinstance(self.eviction, type):
+            raise TypeError(f"eviction must be a mapping, not a class: {self.eviction.__name__}(...)")
         elif not all(hasattr(self.eviction, name) for name in _MAPPING):
             raise TypeError(f"eviction must be {EVICTIONS} or a mutable mapping, not {type(self.eviction).__name__}")
         if self.write == "back" and (not self.local_max or self.mapped):

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import json
+import math
 import numbers
 from collections.abc import Callable
+from datetime import date, datetime, timedelta, timezone
+from decimal import Decimal
+from enum import Enum
+from fractions import Fraction
 from typing import Any
+from uuid import UUID
 
 from pottery_like._core.keys import hash_tag
 from pottery_like.codecs import broken
@@ -13,6 +19,8 @@ from pottery_like.exceptions import DecodeError
 
 KEY_TYPES = ("str", "int")
 VALUE_TYPES = ("str", "int", "json", "custom")
+LONGEST = 4000
+"""Digits of a whole Decimal: Python makes texts of little longer ints."""
 
 _dump = json.JSONEncoder(allow_nan=False).encode
 _load = json.JSONDecoder().decode
@@ -43,7 +51,7 @@ class Names:
     def encode(self, key: Any) -> bytes:
         """Return the Redis key.
 
-        :raises TypeError: ``key`` is unhashable, or its text would not be the same in another process.
+        :raises TypeError: ``key`` is of another type than those that have one text for all equal keys.
         :raises ValueError: ``key`` isn't an int, where keys are; it is NaN, or has a lone surrogate.
         """
         if type(key) is str and self._words:
@@ -91,28 +99,68 @@ def _plain(key: Any) -> Any:
         return tuple(map(_plain, key))
     if isinstance(key, numbers.Number):
         return _number(key)
-    if isinstance(key, frozenset):
-        raise TypeError("a frozenset can't be a key: its text has no order")
-    kind = type(key)
-    shown: Any = kind.__str__, kind.__repr__
-    if shown == (object.__str__, object.__repr__):
-        raise TypeError(f"{kind.__name__} can't be a key: its text would not be the same in another process")
-    return key
+    if isinstance(key, bytes):
+        return bytes(key)
+    if isinstance(key, Enum):
+        return str(key)
+    # Not what inherits from these: it may differ from its equals, or look like what isn't equal.
+    if type(key) is datetime:
+        # The fold is no part of what is compared, and moments in different zones may be one.
+        return key.replace(tzinfo=None, fold=0) if key.utcoffset() is None else key.astimezone(timezone.utc)
+    if key is None or type(key) in (date, timedelta, UUID):
+        return key
+    raise TypeError(
+        f"{type(key).__name__} can't be a key: its equals may have other texts; give its str(), for example"
+    )
 
 
 def _number(key: Any) -> Any:
+    """Return one number for all that are equal."""
+    if type(key) is int:
+        return key
     if key != key:  # noqa: PLR0124
         raise ValueError("NaN can't be a key: it equals nothing")
     if isinstance(key, complex):
-        return _number(key.real) if not key.imag else key
+        # 0j makes of a part that is -0.0, and equals 0.0, the latter.
+        return key + 0j if key.imag else _number(key.real)
+    if isinstance(key, Decimal) and key.is_finite() and key.adjusted() > LONGEST:
+        raise ValueError("a Decimal with that many digits can't be a key")
     try:
-        whole = int(key)
-        if whole == key:
-            return whole
         rounded = float(key)
-        return rounded if rounded == key else key
-    except (TypeError, ValueError, OverflowError):  # infinite, or complex
+        if rounded == key:
+            return int(key) if math.isfinite(rounded) and rounded == int(rounded) else rounded
+    except OverflowError:  # an int, or a Fraction, beyond the range of float
+        pass
+    except TypeError:
+        raise TypeError(f"{type(key).__name__} can't be a key: it is no number with a text of its own") from None
+    if not isinstance(key, numbers.Integral | Fraction | Decimal):
+        raise TypeError(f"{type(key).__name__} can't be a key: it is no number with a text of its own")
+    if key == int(key):
+        return int(key)
+    return _decimal(key) if isinstance(key, Decimal) else _fraction(Fraction(key))
+
+
+def _decimal(key: Decimal) -> Decimal:
+    """Return a Decimal without the zeros at its end; normalize() would round it."""
+    sign, digits, exponent = key.as_tuple()
+    assert isinstance(exponent, int)
+    while digits[-1] == 0:
+        digits, exponent = digits[:-1], exponent + 1
+    return Decimal((sign, digits, exponent))
+
+
+def _fraction(key: Fraction) -> Fraction | Decimal:
+    """Return the Decimal that a Fraction equals, if there is one."""
+    rest, twos, fives = key.denominator, 0, 0
+    while rest % 2 == 0:
+        rest, twos = rest // 2, twos + 1
+    while rest % 5 == 0:
+        rest, fives = rest // 5, fives + 1
+    if rest > 1:
         return key
+    places = max(twos, fives)
+    digits = tuple(map(int, str(abs(key.numerator) * 10**places // key.denominator)))
+    return Decimal((int(key < 0), digits, -places))
 
 
 def _int_text(key: Any) -> str:

@@ -21,6 +21,9 @@ FRESH = 0.9
 
 INT64 = 1 << 63
 
+LONGEST = 1 << 62
+"""Milliseconds that a key can live: the server adds the time of day, and has 63 bits."""
+
 
 @dataclass(frozen=True, slots=True)
 class Found:
@@ -47,7 +50,14 @@ def lifetime(ttl: float | timedelta | None, usual: int) -> int:
     """
     if ttl is None:
         return usual
-    return 0 if ttl == math.inf else milliseconds(ttl)
+    return 0 if ttl == math.inf else _lifetime(ttl, "ttl")
+
+
+def _lifetime(ttl: float | timedelta, name: str) -> int:
+    ms = milliseconds(ttl, name)
+    if ms > LONGEST:
+        raise ValueError(f"{name} must be at most {LONGEST // 1000} seconds, not {ttl}")
+    return ms
 
 
 def seconds_left(ms: int) -> float:
@@ -79,7 +89,7 @@ class FlipOps:
     ) -> None:
         self.names = names
         self.texts = texts
-        self.ms = 0 if expire_time is None else milliseconds(expire_time, "expire_time")
+        self.ms = 0 if expire_time is None else _lifetime(expire_time, "expire_time")
         self.refresh = bool(refresh) and self.ms > 0
         self.default_raw = None if default is None else texts.encode(default)
         self.says: tuple[Argument, Argument] = (f"{names.name}/".encode() if publish else b"", len(names.prefix))

@@ -7,9 +7,11 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+import cachetools
 import pytest
 
 from pottery_like import DecodeError
+from pottery_like._core.local import LocalTier
 from tests.support.flip import Flips, flips
 from tests.support.servers import SETUPS
 
@@ -46,6 +48,37 @@ def test_eviction(flip: Flips, eviction: str) -> None:
     assert cache.stats().evictions >= (0 if eviction == "mapping" else 1)
 
 
+class Failing(dict[Any, Any]):
+    def __setitem__(self, key: Any, value: Any) -> None:
+        raise RuntimeError("no room")
+
+
+def test_mappings_of_the_users(flip: Flips, monkeypatch: pytest.MonkeyPatch) -> None:
+    sized = cachetools.LRUCache[str, str](10, getsizeof=len)
+    cache = flip(eviction=sized)
+    for key in ("aaaa", "bbbb", "cccc"):
+        cache[key] = key
+    assert dict(sized) == {"bbbb": "bbbb", "cccc": "cccc"}
+    cache["large"] = "l" * 11
+    assert (cache["missing"], cache["large"], cache["aaaa"]) == (None, "l" * 11, "aaaa")
+    assert dict(cache.local) == dict(sized) == {"cccc": "cccc", "aaaa": "aaaa"}
+    flip.raw.set(f"{cache.name}:aaaa", "A")
+    flip.until(lambda: cache["aaaa"] == "A", "a change is followed")
+
+    timed = flip(eviction=cachetools.TLRUCache(10, ttu=lambda key, value, now: now + (0 if key == "x" else 60)))
+    timed["x"], timed["y"] = "1", "2"
+    assert (timed["x"], timed["y"], "x" in timed.local, timed.local["y"]) == ("1", "2", False, "2")
+
+    seen: list[Any] = []
+    monkeypatch.setattr("sys.unraisablehook", lambda told: seen.append(told.exc_value))
+    failing = flip(eviction=Failing())
+    failing["a"] = "x"
+    assert (failing["a"], failing["b"], failing.get("a"), dict(failing.local)) == ("x", None, "x", {})
+    assert len(seen) == 1
+    with pytest.raises(TypeError, match=r"LRUCache\(\.\.\.\)"):
+        flip(eviction=cachetools.LRUCache)
+
+
 def test_without_coherence(flip: Flips) -> None:
     cache = flip(coherence=None, expire_time=0.3)
     assert cache["k"] is None
@@ -56,6 +89,38 @@ def test_without_coherence(flip: Flips) -> None:
     assert cache["k"] is None, "but its time is kept"
     flip.raw.set(f"{cache.name}:k", "x")
     assert cache["k"] == "x", "and missing keys are not remembered"
+
+
+@pytest.mark.parametrize("eviction", ["fifo", "lru"])
+def test_no_hit_past_the_deadline_when_the_sweep_is_late(
+    flip: Flips, eviction: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(LocalTier, "sweep", lambda *_: math.inf)
+    cache = flip(eviction=eviction)
+    cache.set("k", "v", ttl=0.2)
+    reads = cache.stats().remote_hits
+    assert (cache["k"], cache["k"], cache.get("k")) == ("v", "v", "v")
+    assert cache.stats().remote_hits == reads, "it is in memory"
+    time.sleep(0.21)
+    assert (cache["k"], cache.get("k")) == (None, None)
+
+
+def test_lifetimes_that_no_key_can_have(flip: Flips) -> None:
+    longest = 2**62 / 1000
+    cache = flip(expire_time=longest, value_type="int", refresh_expire_time_on_get=True)
+    cache["a"] = 1
+    cache.set_many({"b": 1}, ttl=longest)
+    assert (cache.increment("c"), cache.setdefault("d", 2), cache.get_or_set("e", lambda: 3)) == (1, 2, 3)
+    cache.set("f", 4, tags=["t"])
+    assert cache.touch("a", longest)
+    assert cache.get_many("abcdef") == {"a": 1, "b": 1, "c": 1, "d": 2, "e": 3, "f": 4}
+    for wrong in (2e19 / 1000, 1e300):
+        with pytest.raises(ValueError, match="at most"):
+            flip(expire_time=wrong)
+        with pytest.raises(ValueError, match="at most"):
+            cache.set("a", 2, ttl=wrong)
+    flip.until(lambda: cache["a"] == 1 and "a" in cache.local, "it is kept")
+    assert ("x" in cache.local, cache.local.get("a"), cache.local == []) == (False, 1, False)
 
 
 def test_publishing(flip: Flips) -> None:

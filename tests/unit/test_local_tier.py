@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import enum
 import math
 import threading
 import time
-from typing import Any
+import uuid
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta, timezone
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -120,6 +126,16 @@ def test_lru() -> None:
     assert set(data) == {"a", "c", "d"}
 
 
+def test_lru_a_new_value_is_newer_than_the_uses_before() -> None:
+    tier, data = made("lru")
+    for key in "abc":
+        fill(tier, key)
+    tier.used += "ab"
+    for key in "de":
+        fill(tier, key)
+    assert set(data) == {"b", "d", "e"}
+
+
 def test_lfu() -> None:
     tier, data = made("lfu")
     for key in "abc":
@@ -157,6 +173,26 @@ def test_deadlines() -> None:
     assert set(data) == {"a"}
     assert tier.sweep(now + 101) == math.inf
     assert data == {}
+
+
+def test_what_is_nearly_over_is_served_by_the_clock() -> None:
+    tier, data = made()
+    fill(tier, "a", left=100)
+    assert data == {"a": 1}
+    now = time.monotonic()
+    assert tier.sweep(now + 99.7) == pytest.approx(now + 100, abs=0.2)
+    assert data == {}
+    assert tier.find("a", b"n:a") is tier.find("A", b"n:a") is not None
+    assert tier.snapshot() == {"a": 1, "A": 1}
+    fill(tier, "b", left=0.2)
+    tier.know("c", entry("c", left=0.2), pinned=True)
+    assert data == {}
+    assert tier.find("b", b"n:b") is not None
+    time.sleep(0.21)
+    assert tier.find("b", b"n:b") is None, "though nobody has swept"
+    lapsed = tier.find("c", b"n:c")
+    assert lapsed is not None
+    assert lapsed.missing
 
 
 def test_pinned_entries_stay() -> None:
@@ -199,7 +235,7 @@ class Small(dict[Any, Any]):
     """A mapping that holds two entries, and refuses some."""
 
     def __setitem__(self, key: Any, value: Any) -> None:
-        if value.value == "large":
+        if value == "LARGE":
             raise ValueError("value too large")
         super().__setitem__(key, value)
         if len(self) > 2:
@@ -213,12 +249,14 @@ def test_mapping_of_the_users() -> None:
     for key in "abc":
         fill(tier, key, key.upper())
     assert tier.snapshot() == {"b": "B", "c": "C"}
+    assert mapping == {"b": "B", "c": "C"}
     assert tier.hit("a") is None
+    assert tier.evictions == 1
     found = tier.hit("b")
     assert found is not None
     assert found.value == "B"
     tier.invalidate([b"n:a", b"n:b"])
-    fill(tier, "d", "large")
+    fill(tier, "d", "LARGE")
     assert tier.snapshot() == {"c": "C"}
     tier.drop()
     assert mapping == {}
@@ -247,9 +285,27 @@ def test_frequencies_alone() -> None:
     assert uses.least() == "a"
 
 
-class Named:
-    def __str__(self) -> str:
-        return "named"
+UTC = timezone.utc
+NOON = datetime(2020, 1, 1, 12, tzinfo=UTC)
+UNIQUE = uuid.UUID(int=5)
+
+
+class Colour(enum.Enum):
+    RED = object()
+
+
+class Frozen(NamedTuple):
+    a: str
+
+
+class DatetimeSubclass(datetime):
+    pass
+
+
+@dataclass(frozen=True)
+class Loose:
+    a: int = 1
+    b: int = field(default=2, compare=False)
 
 
 @pytest.mark.parametrize(
@@ -257,17 +313,56 @@ class Named:
     [
         ("a", "a"), (1, "1"), (True, "1"), (1.0, "1"), (1.5, "1.5"), (1 + 0j, "1"), (None, "None"), (b"x", "b'x'"),
         (("a", 1), "('a', 1)"), (("a", 1.0, (True,)), "('a', 1, (1,))"), (-0.0, "0"), (10**30, "1" + "0" * 30),
-        (float("inf"), "inf"), (Named(), "named"),
+        (float("inf"), "inf"), (UNIQUE, str(UNIQUE)), (Colour.RED, "Colour.RED"), ((Colour.RED,), "('Colour.RED',)"),
+        (Frozen("x"), "('x',)"), (date(2020, 1, 2), "2020-01-02"), (NOON, "2020-01-01 12:00:00+00:00"),
+        (NOON.replace(tzinfo=None, fold=1), "2020-01-01 12:00:00"), (Decimal("1.10"), "1.1"), (Fraction(1, 3), "1/3"),
+        (2**70 + 1, str(2**70 + 1)), (complex(-0.0, 1), "1j"), (Decimal("1E-30"), "1E-30"),
     ],
 )  # fmt: skip
 def test_texts_of_keys(key: Any, expected: str) -> None:
     assert text(key) == expected
 
 
-@pytest.mark.parametrize("key", [float("nan"), object(), frozenset("ab"), ["a"], {"a": 1}, "\udcff"])
+@pytest.mark.parametrize(
+    "key",
+    [
+        float("nan"),
+        object(),
+        frozenset("ab"),
+        ["a"],
+        {"a": 1},
+        "\udcff",
+        lambda: 0,
+        memoryview(b"a"),
+        Loose(),
+        int,
+        Decimal("NaN"),
+        Decimal("1E+999999"),
+        ("a", Loose()),
+        DatetimeSubclass(2020, 1, 1),
+    ],
+)
 def test_no_keys(key: Any) -> None:
     with pytest.raises((TypeError, ValueError)):
         Names("n", "str").encode(key)
+
+
+@pytest.mark.parametrize(
+    "equal",
+    [
+        (Decimal("1.1"), Decimal("1.10"), Fraction(11, 10)),
+        (1.5, Decimal("1.50"), Fraction(3, 2), 1.5 + 0j),
+        (10**30, Decimal("1E+30"), Fraction(10**30), Decimal(10**30)),
+        (-7, Decimal("-7.0"), -7.0, Fraction(-7), complex(-7)),
+        (Decimal("-0.0004"), Decimal("-4E-4"), Fraction(-1, 2500)),
+        (Decimal("1.00000000000000000000000000000000000000010"), Fraction(10**40 + 1, 10**40)),
+        (NOON, NOON.astimezone(timezone(timedelta(hours=1)))),
+    ],
+)
+def test_equal_keys_have_one_text(equal: tuple[Any, ...]) -> None:
+    assert len(set(equal)) == 1
+    assert len(set(map(text, equal))) == 1
+    assert len({text((each, "x")) for each in equal}) == 1
 
 
 @pytest.mark.parametrize(
