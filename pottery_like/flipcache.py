@@ -209,7 +209,7 @@ class FlipCache(FlipMapping):
 
     def get(self, key: Any, default: Any = None) -> Any:
         """Return the value of ``key``, or ``default``; nothing is stored.  O(1), 1 round trip, or none."""
-        value = _peek(self, key) if self._plain is None else None
+        value = _peek(self, key) if self._peeks else None
         return value if value is not None else self._drive(self._core.get(key, default))
 
     def get_many(self, keys: Iterable[Any]) -> dict[Any, Any]:
