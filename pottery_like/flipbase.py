@@ -135,7 +135,7 @@ class FlipBase(dict[Any, Any]):
         runner = self._made_runner
         if runner is None:
             runner = self._made_runner = Runner(servers.sync_client(self._source))
-            self._core.clustered = runner.clustered
+            self._core.ops.clustered = runner.clustered
         return runner
 
     def _listen(self) -> Follower:
@@ -202,6 +202,8 @@ class FlipBase(dict[Any, Any]):
         if self._made_follower is None and self._tier is not None:
             # What is announced before the listening begins would not be kept.
             self._listen()
+        elif self._made_runner is None:
+            _ = self._runner  # which tells the operations whether it is a cluster
         try:
             step = next(program)
             while True:

@@ -62,7 +62,7 @@ class AIOFlipBase:
             # In another event loop nothing is left of what listened, and the library's own clients are others.
             if runner is None or not isinstance(self._source, Client):
                 runner = self._made_runner = Runner(servers.aio_client(self._source))
-            self._core.clustered = runner.clustered
+            self._core.ops.clustered = runner.clustered
             self._loop = loop
             self._made_follower = self._made_flights = self._flusher = self._teller = None
             self._flushing = asyncio.Lock()
