@@ -124,7 +124,7 @@ class FlipScan:
                 entries.result = yield entries.step
                 continue
             for part in chunks(entries.items):
-                yield Batch(tuple(Op(script("flip_clear"), (name,), words, ok, True) for name, *words in part))
+                yield Batch(tuple(Op(script("flip_clear"), (name,), tuple(words), ok, True) for name, *words in part))
         for names in paged(self.found(anchors)):
             if not isinstance(names, Page):
                 names.result = yield names.step
