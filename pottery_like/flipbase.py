@@ -20,7 +20,7 @@ from pottery_like._io.flights import Flights
 from pottery_like._io.following import Trusting
 from pottery_like._io.sync import Client, Runner
 from pottery_like._io.tracking import Tracker, tracker
-from pottery_like._ops.flip_back import FlipConflict
+from pottery_like._ops.flip_back import FlipBack
 from pottery_like._ops.flip_config import FlipConfig, FlipParts
 from pottery_like._ops.flip_core import FlipProgram, Read, ReadMany, Write
 from pottery_like.exceptions import BypassedWarning, FlipConflictWarning
@@ -104,6 +104,8 @@ class FlipBase(dict[Any, Any]):
         parts = FlipParts(config, threading.RLock(), not servers.decodes(source), data)
         dict.__setitem__(self, _NEVER_EMPTY, None)
         self._core, self._scan, self._tags, self._back = parts.core, parts.scan, parts.tags, parts.back
+        # With both, what the dict shows for a key that is to be removed is the default.
+        self._peeks = self._plain is None and (parts.back is None or parts.core.ops.default_raw is None)
         self._parts = parts
         self._tier = parts.tier
         if self._tier is not None:
@@ -117,7 +119,7 @@ class FlipBase(dict[Any, Any]):
     def _forked(self) -> None:
         # The parent writes what is to be written.
         if self._back is not None:
-            self._back.dirty.clear()
+            self._back.renew()
         if self._tier is not None:
             self._tier.renew()
         self._renew()
@@ -133,7 +135,7 @@ class FlipBase(dict[Any, Any]):
         runner = self._made_runner
         if runner is None:
             runner = self._made_runner = Runner(servers.sync_client(self._source))
-            self._core.clustered = runner.clustered
+            self._core.ops.clustered = runner.clustered
         return runner
 
     def _listen(self) -> Follower:
@@ -200,6 +202,8 @@ class FlipBase(dict[Any, Any]):
         if self._made_follower is None and self._tier is not None:
             # What is announced before the listening begins would not be kept.
             self._listen()
+        elif self._made_runner is None:
+            _ = self._runner  # which tells the operations whether it is a cluster
         try:
             step = next(program)
             while True:
@@ -240,28 +244,37 @@ class FlipBase(dict[Any, Any]):
         back = self._back
         if back is None or not back.dirty:
             return
-        with self._flushing:
-            conflicts = self._drive(back.flush())
-            with back.tier.lock:
-                if not back.dirty:
-                    unwritten.release(self)
-        self._report(conflicts)
+        try:
+            with self._flushing:
+                self._drive(back.flush())
+                with back.tier.lock:
+                    if not back.dirty:
+                        unwritten.release(self)
+        finally:
+            self._report(back)
 
     def _settled(self) -> None:
         """Write what was not written yet, before the server is asked about it."""
         if self._back is not None:
             self.flush()
 
-    def _report(self, conflicts: list[FlipConflict]) -> None:
-        for each in conflicts:
-            if self._config.on_conflict is not None:
-                self._config.on_conflict(each)
-            else:
-                warnings.warn(
-                    f"{self._config.name!r}: {each.key!r} was changed elsewhere; {each.mine!r} was not written",
-                    FlipConflictWarning,
-                    stacklevel=5,
-                )
+    def _report(self, back: FlipBack) -> None:
+        """Tell of all conflicts, and raise the first exception of the user's function then."""
+        failed: Exception | None = None
+        for each in back.untold():
+            try:
+                if self._config.on_conflict is not None:
+                    self._config.on_conflict(each)
+                else:
+                    warnings.warn(
+                        f"{self._config.name!r}: {each.key!r} was changed elsewhere; {each.mine!r} was not written",
+                        FlipConflictWarning,
+                        stacklevel=5,
+                    )
+            except Exception as error:
+                failed = failed or error
+        if failed is not None:
+            raise failed
 
     def _unwritten(self) -> tuple[Runner, list[tuple[list[Any], Op[Any]]]] | None:
         """Return what is still to be written when the process ends."""
@@ -272,7 +285,11 @@ class FlipBase(dict[Any, Any]):
     def _settle(self, changes: list[Any], reply: Any) -> None:
         """Note what became of changes written at the process's end."""
         if self._back is not None:
-            self._report(self._back.settle(changes, reply)[1])
+            self._back.settle(changes, reply)
+            try:
+                self._report(self._back)
+            except Exception as error:
+                _warn(f"{self._config.name!r}: on_conflict has failed: {error!r}")
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle a reference: the settings, and the client's arguments (its password included)."""
@@ -291,14 +308,22 @@ def _flush_regularly(reference: weakref.ref[FlipBase], hurry: threading.Event, i
             return
         try:
             cache.flush()
-        except Exception:
-            # It stays unwritten, shows in stats().dirty, and is tried again.
+        except Exception as error:
+            # What is unwritten stays so, shows in stats().dirty, and is tried again.
             hurry.clear()
+            _warn(f"{cache._config.name!r}: writing what waits, or on_conflict, has failed: {error!r}")
         with cache._guard:
             if not (cache._back and cache._back.dirty):
                 cache._flusher = None
                 return
         del cache
+
+
+def _warn(text: str) -> None:
+    try:
+        warnings.warn(text, RuntimeWarning, stacklevel=2)
+    except RuntimeWarning as error:  # warnings are errors here, and the thread is to go on
+        threading.excepthook(threading.ExceptHookArgs((type(error), error, error.__traceback__, None)))
 
 
 # A dict can't be in a WeakSet, as it has no hash.

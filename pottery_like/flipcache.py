@@ -209,7 +209,7 @@ class FlipCache(FlipMapping):
 
     def get(self, key: Any, default: Any = None) -> Any:
         """Return the value of ``key``, or ``default``; nothing is stored.  O(1), 1 round trip, or none."""
-        value = _peek(self, key) if self._plain is None else None
+        value = _peek(self, key) if self._peeks else None
         return value if value is not None else self._drive(self._core.get(key, default))
 
     def get_many(self, keys: Iterable[Any]) -> dict[Any, Any]:
@@ -267,6 +267,7 @@ class FlipCache(FlipMapping):
         :raises Exception: what ``callback`` has raised; nothing is stored then, and the next one tries.
         """
         left = seconds_to_wait(wait_for_lock, max_wait)
+        _ = self._runner  # which tells the operations whether it is a cluster
         load = Load(self._core.ops, key, ttl, self._config.lease)
         self._settled()
         if self._tier is not None:
@@ -352,7 +353,8 @@ class FlipCache(FlipMapping):
     def clear(self) -> None:
         """Remove all keys of this cache, page by page, which doesn't block the server.
 
-        O(database): as iteration, and 1 more round trip per page.
+        Computations in progress are not stored, and tags are forgotten.
+        O(database): twice as iteration, and 1 more round trip per page with keys to remove.
         """
         if self._back is not None:
             self._back.forget()

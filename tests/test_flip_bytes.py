@@ -97,7 +97,7 @@ TRIPS: dict[str, tuple[Callable[[Any], Any], int, int]] = {
     "invalidate_tag": (lambda c: c.invalidate_tag("other"), 3, 3),
     "len": (len, 2, 2),
     "items": (lambda c: dict(iter(c.items())), 3, 3),
-    "clear": (lambda c: c.clear(), 3, 2),
+    "clear": (lambda c: c.clear(), 5, 3),
     "stats": (lambda c: (c.stats(), c.local, c.name, repr(c)), 0, 0),
 }
 

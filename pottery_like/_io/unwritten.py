@@ -44,12 +44,14 @@ def release(holder: Holder) -> None:
 def _write() -> None:
     for holder in list(_holders.values()):
         try:
-            found = holder._unwritten()
-            if found is None:
-                continue
-            runner, groups = found
-            for (changes, _), reply in zip(groups, run_at_end(runner, [op for _, op in groups]), strict=True):
-                holder._settle(changes, reply)
+            # Twice, as what was sent before without an answer is sent again before what replaces it.
+            for _ in range(2):
+                found = holder._unwritten()
+                if found is None:
+                    break
+                runner, groups = found
+                for (changes, _), reply in zip(groups, run_at_end(runner, [op for _, op in groups]), strict=True):
+                    holder._settle(changes, reply)
         except Exception as error:
             warnings.warn(f"changes were lost when the process ended: {error}", UnwrittenWarning, stacklevel=1)
 

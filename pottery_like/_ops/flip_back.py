@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable, Mapping
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
 from typing import Any, NamedTuple
 
@@ -16,7 +17,7 @@ from pottery_like._core.local import Entry, LocalTier
 from pottery_like._core.lua import CHUNK, script
 from pottery_like._core.op import Batch, Op
 from pottery_like._ops.common import chunks
-from pottery_like._ops.flip_core import ABSENT, FlipCore, FlipProgram, Write, fingerprint, items_of
+from pottery_like._ops.flip_core import FlipCore, FlipProgram, Write, fingerprint, items_of
 from pottery_like._ops.flipcache import Found, lifetime
 from pottery_like.exceptions import DecodeError
 
@@ -66,7 +67,12 @@ class FlipBack:
         self.tier = tier
         self.dirty_max = dirty_max
         self.dirty: dict[bytes, Dirty] = {}
+        # What was sent last and has not been answered: until it is, nobody knows what a newer change replaces.
+        self._sent: dict[bytes, Dirty] = {}
+        # For each change that is being made, the keys that were written since it looked at what they hold.
+        self._changing: dict[object, set[bytes]] = {}
         self.conflicts = 0
+        self._untold: deque[FlipConflict] = deque()
 
     def set(self, key: Any, value: Any, ttl: float | timedelta | None) -> FlipProgram[bool]:
         """``cache[key] = value``; whether it is time to flush.  One exchange if it isn't known what it replaces."""
@@ -84,23 +90,49 @@ class FlipBack:
         return (yield from self._change({self.core.ops.names.encode(key): (key, None) for key in keys}, 0))
 
     def _change(self, items: Mapping[bytes, tuple[Any, bytes | None]], ms: int) -> FlipProgram[bool]:
-        bases = yield from self._bases(items)
-        deadline = time.monotonic() + ms / 1000 if ms else math.inf
         decode, default = self.core.ops.texts.decode, self.core.ops.default
         entries = {
-            name: Entry(name, default() if raw is None else decode(raw), deadline, raw is None, fingerprint(raw))
+            name: Entry(name, default() if raw is None else decode(raw), math.inf, raw is None, fingerprint(raw))
             for name, (_, raw) in items.items()
         }
-        with self.tier.lock:
-            for name, (key, raw) in items.items():
-                old = self.dirty.get(name)
-                base, lapses = (old.base, old.lapses) if old is not None else bases[name]
-                self.dirty[name] = Dirty(key, raw, base, lapses, deadline)
-                self.tier.know(key, entries[name], pinned=True)
-            return len(self.dirty) >= self.dirty_max
+        lock, token = self.tier.lock, object()
+        bases: dict[bytes, tuple[bytes, float]] = {}
+        written: set[bytes] = set()
+        with lock:
+            self._changing[token] = written
+        try:
+            wanted = list(items)
+            while True:
+                bases.update((yield from self._bases(wanted)))
+                with lock:
+                    for name in written:
+                        bases.pop(name, None)
+                    written.clear()
+                    wanted = [name for name in items if name not in bases and name not in self.dirty]
+                    if not wanted:
+                        return self._note(items, entries, bases, ms)
+        finally:
+            with lock:
+                self._changing.pop(token, None)
+
+    def _note(
+        self,
+        items: Mapping[bytes, tuple[Any, bytes | None]],
+        entries: Mapping[bytes, Entry],
+        bases: Mapping[bytes, tuple[bytes, float]],
+        ms: int,
+    ) -> bool:
+        deadline = time.monotonic() + ms / 1000 if ms else math.inf
+        for name, (key, raw) in items.items():
+            old = self.dirty.get(name)
+            base, lapses = (old.base, old.lapses) if old is not None else bases[name]
+            self.dirty[name] = Dirty(key, raw, base, lapses, deadline)
+            entries[name].deadline = deadline
+            self.tier.know(key, entries[name], pinned=True)
+        return len(self.dirty) >= self.dirty_max
 
     def _bases(self, names: Iterable[bytes]) -> FlipProgram[dict[bytes, tuple[bytes, float]]]:
-        """What keys hold, and until when: as the local tier knows it, or else the server."""
+        """What keys hold that were not changed yet, and until when: as the local tier knows it, or else the server."""
         known: dict[bytes, tuple[bytes, float]] = {}
         unknown = []
         now = time.monotonic()
@@ -108,8 +140,8 @@ class FlipBack:
             for name in names:
                 entry = self.tier.entry(name)
                 if name in self.dirty:
-                    known[name] = ABSENT, math.inf
-                elif entry is not None and entry.deadline > now and entry.stored is not None:
+                    continue
+                if entry is not None and entry.deadline > now and entry.stored is not None:
                     known[name] = entry.stored, entry.deadline
                 else:
                     unknown.append(name)
@@ -124,7 +156,9 @@ class FlipBack:
     def batches(self) -> list[tuple[list[tuple[bytes, Dirty]], Op[Any]]]:
         """Return the changes that wait, in groups, and the script that writes each."""
         with self.tier.lock:
-            waiting = dict(self.dirty)
+            # What may have been written already is sent as it was: the script knows it again.
+            waiting = {name: self._sent.get(name, change) for name, change in self.dirty.items()}
+            self._sent.update(waiting)
         groups = [part for group in self.core.groups(waiting) for part in chunks(group, CHUNK)] if waiting else []
         made = []
         now = time.monotonic()
@@ -137,12 +171,19 @@ class FlipBack:
             made.append((changes, op))
         return made
 
-    def flush(self) -> FlipProgram[list[FlipConflict]]:
-        """Write what waits, each group in one script; return what was not written.
+    def flush(self) -> FlipProgram[None]:
+        """Write what waits, each group in one script.
 
         An exception leaves what was not answered waiting.
         """
-        conflicts: list[FlipConflict] = []
+        while True:
+            with self.tier.lock:
+                repeated = dict(self._sent)
+            yield from self._flush()
+            if not any(name in self.dirty for name in repeated):
+                return
+
+    def _flush(self) -> FlipProgram[None]:
         for changes, op in self.batches():
             keys = {name: change.key for name, change in changes}
             sent = time.monotonic()
@@ -150,13 +191,11 @@ class FlipBack:
             entries: dict[bytes, Entry] = {}
             try:
                 reply, kept = yield Write(op)
-                settled, found = self.settle(changes, reply)
-                conflicts += found
+                settled = self.settle(changes, reply)
                 if kept:
                     entries = {name: self._flushed(name, change, sent) for name, change in settled}
             finally:
                 self.tier.written({name: (key, entries.get(name)) for name, key in keys.items()})
-        return conflicts
 
     def _flushed(self, name: bytes, change: Dirty, sent: float) -> Entry:
         if change.raw is None:
@@ -165,16 +204,20 @@ class FlipBack:
             name, Found(self.core.ops.texts.decode(change.raw), change.deadline - sent, change.raw), sent
         )
 
-    def settle(
-        self, changes: list[tuple[bytes, Dirty]], reply: list[Any]
-    ) -> tuple[list[tuple[bytes, Dirty]], list[FlipConflict]]:
-        """Note what was written; return the changes after which nothing waits, and the conflicts."""
-        settled, conflicts = [], []
+    def settle(self, changes: list[tuple[bytes, Dirty]], reply: list[Any]) -> list[tuple[bytes, Dirty]]:
+        """Note what was written; return the changes after which nothing waits."""
+        settled = []
         with self.tier.lock:
+            names = [name for name, _ in changes]
+            for each in self._changing.values():
+                each.update(names)
+            for name in names:
+                self._sent.pop(name, None)
             for (name, change), written, theirs in zip(changes, reply[::2], reply[1::2], strict=True):
                 newest = self.dirty.get(name)
                 if not written:
-                    conflicts.append(self._conflict(change, theirs))
+                    self.conflicts += 1
+                    self._untold.append(self._conflict(change, theirs))
                 if newest is change:
                     del self.dirty[name]
                     self.tier.unpin(name, stay=False)
@@ -182,8 +225,16 @@ class FlipBack:
                         settled.append((name, change))
                 elif newest is not None and written:
                     newest.base, newest.lapses = fingerprint(change.raw), change.deadline
-        self.conflicts += len(conflicts)
-        return settled, conflicts
+        return settled
+
+    def untold(self) -> Iterator[FlipConflict]:
+        """Yield the conflicts that nobody was told of yet, each once, whatever becomes of those before."""
+        while self._untold:
+            try:
+                each = self._untold.popleft()
+            except IndexError:  # another thread took the last one
+                return
+            yield each
 
     def _conflict(self, change: Dirty, theirs: bytes | None) -> FlipConflict:
         return FlipConflict(change.key, self._shown(change.raw), self._shown(theirs))
@@ -197,9 +248,18 @@ class FlipBack:
     def forget(self) -> None:
         """Forget all changes that wait."""
         with self.tier.lock:
+            self._sent.clear()
+            for each in self._changing.values():
+                each.update(self.dirty)
             for name in list(self.dirty):
                 del self.dirty[name]
                 self.tier.unpin(name, stay=False)
+
+    def renew(self) -> None:
+        """Begin anew in a forked child: the parent writes what is to be written."""
+        self.dirty.clear()
+        self._sent.clear()
+        self._changing.clear()
 
 
 def _words(change: Dirty, now: float) -> tuple[bytes | int, ...]:

@@ -101,11 +101,9 @@ class FlipCore:
     :param ops: its operations.
     :param tier: its local tier, if it has one.
     :param keep_missing: keep in the local tier that a key is missing.
-    :ivar clustered: whether keys are on several servers.
     :ivar remember: note for each local entry what was stored.
     """
 
-    clustered = True
     remember = False
 
     def __init__(self, ops: FlipOps, tier: LocalTier | None, keep_missing: bool) -> None:
@@ -114,6 +112,11 @@ class FlipCore:
         # A missing key whose default would be stored isn't missing for long.
         self.keep_missing = keep_missing and ops.default_raw is None
         self.local_hits = self.remote_hits = self.misses = 0
+
+    @property
+    def clustered(self) -> bool:
+        """Whether keys are on several servers."""
+        return self.ops.clustered
 
     # Reading.
 

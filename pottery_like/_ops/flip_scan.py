@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterable, Sequence
 from typing import Any
 
-from pottery_like._core.lua import CHUNK
+from pottery_like._core.lua import CHUNK, script
 from pottery_like._core.op import Batch, NodeOp, Op, Page, Paging, ok
 from pottery_like._ops.common import chunks
 from pottery_like._ops.flip_core import FlipCore, FlipProgram
+from pottery_like._ops.flip_texts import is_beside
 from pottery_like._ops.paging import scan_with, scanned
 
 Anchors = Sequence[bytes]
@@ -117,7 +118,13 @@ class FlipScan:
         return made
 
     def clear(self, anchors: Anchors) -> FlipProgram[None]:
-        """Remove all keys, page by page."""
+        """Remove all keys, page by page: first what would bring values back, or remove later ones."""
+        for entries in paged(self._beside(anchors)):
+            if not isinstance(entries, Page):
+                entries.result = yield entries.step
+                continue
+            for part in chunks(entries.items):
+                yield Batch(tuple(Op(script("flip_clear"), (name,), tuple(words), ok, True) for name, *words in part))
         for names in paged(self.found(anchors)):
             if not isinstance(names, Page):
                 names.result = yield names.step
@@ -126,6 +133,24 @@ class FlipScan:
                 yield from self.core.remove(dict.fromkeys(part))
         if self.core.tier is not None:
             self.core.tier.drop()
+
+    def _beside(self, anchors: Anchors) -> Paging:
+        """Pages of the indexes of tags and the flights of values, each with flip_clear's words."""
+        prefix, tags = self.names.prefix, f"{self.names.name}/tag/".encode()
+        pattern = b"*" + self.names.pattern()[:-2] + b"[:/]*"
+        # In a cluster an index is written before the value, which may be on its way.
+        keep = int(self.core.clustered)
+        for anchor in anchors:
+
+            def op(cursor: int, anchor: bytes = anchor) -> Op[tuple[int, Any]]:
+                return NodeOp("SCAN", (anchor,), (cursor, b"MATCH", pattern, b"COUNT", CHUNK), scanned, True)
+
+            def build(page: list[bytes], fresh: list[int] | None) -> list[tuple[Any, ...]]:
+                names = page if fresh is None else [page[index] for index in fresh]
+                indexes: list[tuple[Any, ...]] = [(each, b"zset", keep) for each in names if each.startswith(tags)]
+                return indexes + [(each, b"hash", 0) for each in names if is_beside(each, b"flights", prefix)]
+
+            yield from scan_with(op, lambda page: page, build)
 
     def popitem(self, anchors: Anchors) -> FlipProgram[tuple[Any, Any]]:
         """Remove and return some item."""

@@ -173,8 +173,10 @@ def _int_text(key: Any) -> str:
     return str(number)
 
 
-def beside(key: bytes, purpose: bytes) -> bytes | None:
+def beside(key: bytes, purpose: bytes, clustered: bool = True) -> bytes | None:
     """Return a further key in the slot of ``key`` and outside every cache; None where there can be none.
+
+    :param clustered: whether the slot matters.
 
     >>> beside(b"users:7", b"flights")
     b'{users:7}/flights'
@@ -184,7 +186,16 @@ def beside(key: bytes, purpose: bytes) -> bytes | None:
     tag = hash_tag(key)
     if tag is not None:
         return b"{" + tag + b"}/" + purpose + b":" + key
-    return None if b"}" in key else b"{" + key + b"}/" + purpose
+    if b"}" in key:
+        return None if clustered else b"{}/" + purpose + b":" + key
+    return b"{" + key + b"}/" + purpose
+
+
+def is_beside(key: bytes, purpose: bytes, prefix: bytes) -> bool:
+    """Return whether :func:`beside` may have made a key of one with this prefix."""
+    if key.startswith(b"{" + prefix) and key.endswith(b"}/" + purpose):
+        return True
+    return key.startswith(b"{") and b"}/" + purpose + b":" + prefix in key
 
 
 class Texts:

@@ -66,7 +66,7 @@ class AIOFlipBase:
             # In another event loop nothing is left of what listened, and the library's own clients are others.
             if runner is None or not isinstance(self._source, Client):
                 runner = self._made_runner = Runner(servers.aio_client(self._source))
-            self._core.clustered = runner.clustered
+            self._core.ops.clustered = runner.clustered
             self._loop = loop
             self._made_follower = self._made_flights = self._flusher = self._teller = None
             self._flushing = asyncio.Lock()
@@ -178,8 +178,12 @@ class AIOFlipBase:
             await asyncio.sleep(interval)
             try:
                 await self.flush()
-            except Exception:  # it stays unwritten, shows in stats().dirty, and is tried again
-                continue
+            except Exception as error:  # what is unwritten stays so, shows in stats().dirty, and is tried again
+                text = f"{self._config.name!r}: writing what waits, or on_conflict, has failed: {error!r}"
+                try:
+                    warnings.warn(text, RuntimeWarning, stacklevel=1)
+                except RuntimeWarning as shown:  # warnings are errors here, and the task is to go on
+                    asyncio.get_running_loop().call_exception_handler({"message": text, "exception": shown})
 
     async def flush(self) -> None:
         """Write what was not written yet; with ``write='through'`` there is nothing to do.
@@ -192,12 +196,20 @@ class AIOFlipBase:
         if back is None or not back.dirty:
             return
         assert self._runner is not None
-        async with self._flushing:
-            conflicts = await self._drive(back.flush())
-            if not back.dirty:
-                unwritten.release(self)
-        for each in conflicts:
-            await settled(self._report(each))
+        try:
+            async with self._flushing:
+                await self._drive(back.flush())
+                if not back.dirty:
+                    unwritten.release(self)
+        finally:
+            failed: Exception | None = None
+            for each in back.untold():
+                try:
+                    await settled(self._report(each))
+                except Exception as error:
+                    failed = failed or error
+            if failed is not None:
+                raise failed
 
     async def _settled(self) -> None:
         """Write what was not written yet, before the server is asked about it."""
@@ -218,13 +230,14 @@ class AIOFlipBase:
 
     def _settle(self, changes: list[Any], reply: Any) -> None:
         if self._back is not None:
-            for each in self._back.settle(changes, reply)[1]:
+            self._back.settle(changes, reply)
+            for each in self._back.untold():
                 self._report(each)
 
     def _forked(self) -> None:
         # The parent writes what is to be written.
         if self._back is not None:
-            self._back.dirty.clear()
+            self._back.renew()
         if self._tier is not None:
             self._tier.renew()
 

@@ -230,6 +230,7 @@ class AIOFlipCache(AIOFlipBase):
         :raises Exception: what ``callback`` has raised; nothing is stored then, and the next one tries.
         """
         left = seconds_to_wait(wait_for_lock, max_wait)
+        _ = self._runner  # which tells the operations whether it is a cluster
         load = Load(self._core.ops, key, ttl, self._config.lease)
         await self._settled()
         if self._tier is not None:
@@ -362,7 +363,8 @@ class AIOFlipCache(AIOFlipBase):
     async def clear(self) -> None:
         """Remove all keys of this cache, page by page, which doesn't block the server.
 
-        O(database): as iteration, and 1 more round trip per page.
+        Computations in progress are not stored, and tags are forgotten.
+        O(database): twice as iteration, and 1 more round trip per page with keys to remove.
         """
         if self._back is not None:
             self._back.forget()

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 import time
+import warnings
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -141,6 +144,101 @@ def test_lifetimes(flip: Flips) -> None:
     cache.flush()
     assert stored(flip, cache, "c") == [b"new"]
     assert found == []
+
+
+def test_a_key_to_be_removed_has_no_value(flip: Flips) -> None:
+    cache = flip(write="back", flush_interval=None, value_type="int", value_default=0)
+    cache["a"] = 5
+    del cache["a"]
+    assert (cache.get("a", "mine"), cache["a"], "a" in cache) == ("mine", 0, False)
+    cache.flush()
+    assert (cache.get("a", "mine"), "a" in cache) == ("mine", False)
+
+
+def test_every_conflict_is_told_even_if_telling_fails(flip: Flips) -> None:
+    told: list[Any] = []
+
+    def fail(conflict: Any) -> None:
+        told.append(conflict.key)
+        raise ZeroDivisionError(conflict.key)
+
+    cache = flip(write="back", flush_interval=None, on_conflict=fail)
+    for key in "ab":
+        cache[key] = "mine"
+        flip.raw.set(f"{cache.name}:{key}", "theirs")
+    with pytest.raises(ZeroDivisionError):
+        cache.flush()
+    assert sorted(told) == ["a", "b"]
+    later = flip(write="back", flush_interval=0.02, on_conflict=fail)
+
+    def overtaken() -> bool:
+        later["c"] = "mine"
+        flip.raw.set(f"{later.name}:c", "theirs")
+        flip.pause(0.02)
+        return any(issubclass(each.category, RuntimeWarning) for each in heard)
+
+    with warnings.catch_warnings(record=True) as heard:
+        warnings.simplefilter("always")
+        flip.until(overtaken, "the background flush says what has failed")
+    assert "on_conflict, has failed: ZeroDivisionError" in str(heard[-1].message)
+    with suppress(ZeroDivisionError):
+        later.flush()
+
+
+def test_own_writes_are_no_conflicts() -> None:
+    """A value is flushed by one thread while another one changes it."""
+    with flips(SETUPS[0]) as flip:
+        found: list[Any] = []
+        cache = flip(write="back", flush_interval=None, on_conflict=found.append)
+        done = threading.Event()
+
+        def flush() -> None:
+            while not done.is_set():
+                cache.flush()
+
+        thread = threading.Thread(target=flush)
+        thread.start()
+        for number in range(1500):
+            cache["a"] = str(number)
+        done.set()
+        thread.join()
+        cache.flush()
+        assert (found, stored(flip, cache, "a")) == ([], [b"1499"])
+
+
+def test_a_flush_between_looking_and_changing() -> None:
+    with flips(SETUPS[0]) as flip:
+        found: list[Any] = []
+        cache = flip(write="back", flush_interval=None, on_conflict=found.append)
+        change = cache._back.set("a", "second", None)
+        reply = cache._step(next(change))
+        cache["a"] = "first"
+        cache.flush()
+        cache._tier.drop()
+        again = change.send(reply)
+        with pytest.raises(StopIteration):
+            change.send(cache._step(again))
+        cache.flush()
+        assert (found, stored(flip, cache, "a")) == ([], [b"second"])
+
+
+def test_a_lost_reply_and_a_newer_value() -> None:
+    """Whether the older one was written isn't known: the newer one must find its way all the same."""
+    with flips(SETUPS[0]) as flip:
+        found: list[Any] = []
+        cache = flip(write="back", flush_interval=None, on_conflict=found.append)
+        for written in (True, False):
+            cache["a"] = f"first {written}"
+            flush = cache._back.flush()
+            step = next(flush)
+            if written:
+                cache._step(step)
+            with pytest.raises(ConnectionError):
+                flush.throw(ConnectionError())
+            cache["a"] = f"second {written}"
+            cache.flush()
+            assert (found, stored(flip, cache, "a")) == ([], [f"second {written}".encode()])
+            assert cache.stats().dirty == 0
 
 
 @pytest.mark.parametrize(

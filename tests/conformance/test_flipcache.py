@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from pottery_like import JSONCodec, PickleCodec, et
+from pottery_like import FlipCache, JSONCodec, PickleCodec, et
 from tests.support.flip import Flips, flips
 from tests.support.servers import SETUPS
 
@@ -313,6 +313,48 @@ def test_increment(flip: Flips) -> None:
             cache.increment("n", wrong)
     with pytest.raises(TypeError, match="value_type"):
         flip().increment("n")
+
+
+def test_what_is_removed_while_it_is_computed_stays_so(flip: Flips) -> None:
+    cache = flip(value_type="json")
+    elsewhere = FlipCache(cache.name, redis=flip.raw, local_max=0)
+    for remove in (elsewhere.clear, lambda: elsewhere.delete_many(["k"])):
+        assert cache.get_or_set("k", lambda remove=remove: [remove(), 1][1]) == 1
+        assert flip.raw.get(f"{cache.name}:k") is None
+
+
+def test_clear_forgets_tags_and_nothing_else(flip: Flips) -> None:
+    cache, nested = flip(), flip(flip.name() + "/tag/x")
+    other = flip(cache.name + ":nested")
+    for each in (cache, nested, other):
+        each.set("k", "v", tags=["t"])
+    flip.raw.rpush(f"{cache.name}:list", "kept")
+    flip.raw.set(f"{cache.name}/tag/text", "kept")
+    cache.clear()
+    assert (nested["k"], other["k"], flip.raw.exists(f"{cache.name}:list")) == ("v", "v", 1)
+    assert flip.raw.get(f"{cache.name}/tag/text") == b"kept"
+    assert other.invalidate_tag("t") == 1
+    if flip.setup.topology == "standalone":
+        cache["k"] = "untagged"
+        assert cache.invalidate_tag("t") == 0
+        assert cache["k"] == "untagged"
+
+
+def test_braces_in_keys(flip: Flips) -> None:
+    for cache in (flip(), flip(local_max=0), flip(flip.name() + "a}b")):
+        cache["a}b"] = "v"
+        assert (cache["a}b"], cache.pop("a}b"), cache["a}b"]) == ("v", "v", None)
+        if flip.setup.topology == "cluster":
+            with pytest.raises(ValueError, match="no second key"):
+                cache.get_or_set("a}b", lambda: "1")
+            continue
+        for key in ("a}b", "{}"):
+            assert cache.get_or_set(key, lambda: "1") == "1"
+            assert cache[key] == "1"
+        cache.clear()
+        elsewhere = FlipCache(cache.name, redis=flip.raw, local_max=0)
+        assert cache.get_or_set("{}", lambda clear=elsewhere.clear: [clear(), "1"][1]) == "1"
+        assert flip.raw.get(f"{cache.name}:{{}}") is None
 
 
 def test_get_or_set(flip: Flips) -> None:
