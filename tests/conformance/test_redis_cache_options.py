@@ -230,3 +230,37 @@ def test_leases_of_the_dead_do_not_pile_up(redis: Redis) -> None:
     assert redis.hlen("{busy}:flights") < 5
     assert redis.hexists("{busy}:flights", "slow")
     assert redis.pttl("{busy}:flights") > 2 * hour
+
+
+def test_stack_overflow_leaves_no_lease(redis: Redis) -> None:
+    @redis_cache(redis=redis, key="deep", lease=30)
+    def deep(n: int) -> int:
+        return n and deep(n - 1) + 1
+
+    with pytest.raises(RecursionError):
+        deep(300)
+    assert deep(3) == 3
+    wait_until(lambda: not redis.exists("{deep}:flights"), "nothing waits for itself")
+
+
+def test_errors_are_whose_they_are(redis: Redis) -> None:
+    def fail(result: Any) -> Any:
+        raise FileNotFoundError(result)
+
+    odd: Any = redis_cache(redis=redis, key="odd", cache_if=fail, on_error="compute")(lambda n: n)
+    with pytest.raises(FileNotFoundError):
+        odd(1)
+    divisor = [1]
+
+    @redis_cache(redis=redis, key="bad", ttl=0.05, stale=10, stale_on_error=True)
+    def stale(n: int) -> float:
+        return n / divisor[0]
+
+    assert stale(1) == 1
+    (field,) = redis.hkeys("bad")
+    entry: Any = redis.hget("bad", field)
+    time.sleep(0.06)
+    divisor[0] = 0
+    redis.hset("bad", field, entry.partition("|")[0] + "|no JSON")
+    with pytest.raises(ZeroDivisionError):
+        stale(1)

@@ -327,40 +327,6 @@ def test_interrupted_while_it_looks(direct: redispy.Redis) -> None:
         wait_until(lambda: not direct.exists("{alarm}:flights"), "the lease is given back")
 
 
-def test_stack_overflow_leaves_no_lease(direct: redispy.Redis) -> None:
-    @redis_cache(redis=direct, key="deep", lease=30)
-    def deep(n: int) -> int:
-        return n and deep(n - 1) + 1
-
-    with pytest.raises(RecursionError):
-        deep(300)
-    assert deep(3) == 3
-    wait_until(lambda: not direct.exists("{deep}:flights"), "nothing waits for itself")
-
-
-def test_errors_are_whose_they_are(direct: redispy.Redis) -> None:
-    def fail(result: Any) -> Any:
-        raise FileNotFoundError(result)
-
-    odd: Any = redis_cache(redis=direct, key="odd", cache_if=fail, on_error="compute")(lambda n: n)
-    with pytest.raises(FileNotFoundError):
-        odd(1)
-    divisor = [1]
-
-    @redis_cache(redis=direct, key="bad", ttl=0.05, stale=10, stale_on_error=True)
-    def stale(n: int) -> float:
-        return n / divisor[0]
-
-    assert stale(1) == 1
-    (field,) = direct.hkeys("bad")
-    entry: Any = direct.hget("bad", field)
-    time.sleep(0.06)
-    divisor[0] = 0
-    direct.hset("bad", field, entry.partition(b"|")[0] + b"|no JSON")
-    with pytest.raises(ZeroDivisionError):
-        stale(1)
-
-
 def test_own_invalidation_overtakes_a_reply(direct: redispy.Redis) -> None:
     with proxied(standalone(SERVER).port) as proxy:
         client = redispy.Redis(port=proxy.port, db=9, retry=Retry(NoBackoff(), 0))
