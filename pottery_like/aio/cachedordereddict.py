@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any, NoReturn
@@ -36,6 +37,10 @@ class AIOCachedOrderedDict(Local[K, V], AIOContainer[CachedOps[K, V]]):  # type:
 
     Differences from ``OrderedDict``, costs, errors and parameters are CachedOrderedDict's.
     """
+
+    # It is a dict itself: what it has in memory needs no server.
+    __iter__: Any = OrderedDict.__iter__
+    __contains__: Any = OrderedDict.__contains__
 
     def __init__(
         self,
