@@ -20,8 +20,8 @@ PROTOCOL = {
 }  # fmt: skip
 
 
-# What the synchronous class has from dict itself.
-INHERITED = {"FlipCache": {"__getitem__"}}
+# What the synchronous class has from the builtin itself.
+INHERITED = {"FlipCache": {"__getitem__"}, "CachedOrderedDict": {"__iter__", "__contains__"}}
 
 
 def surface(cls: type) -> set[str]:
