@@ -20,7 +20,7 @@ from typing import Any
 import redis
 
 import pottery_like
-from tests.benchmarks.support import private_server
+from tests.benchmarks.support import printed, private_server
 
 KEYS = 1000
 ROUNDS = 9
@@ -252,12 +252,12 @@ def _storm(port: int) -> None:
         pipe.execute()
 
 
-def main() -> None:
+def run(given: list[str] | None = None) -> None:
     """Print all tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--peers", action="append", default=[], help="a directory with further packages")
     parser.add_argument("--only", default="", help="the tables to print: some of hits, threads, readme, seen, storm")
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(given)
     sys.path += arguments.peers
     wanted = arguments.only.split(",") if arguments.only else ["hits", "threads", "readme", "seen", "storm"]
     with private_server() as node:
@@ -291,5 +291,10 @@ def main() -> None:
             )
 
 
+def main() -> str:
+    """Measure, and return the figures as Markdown."""
+    return printed(lambda: run([]))
+
+
 if __name__ == "__main__":
-    main()
+    run()

@@ -24,7 +24,7 @@ import redis.asyncio
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from pottery_like._core.replies import Keys, Replies
-from tests.benchmarks.support import private_server
+from tests.benchmarks.support import printed, private_server
 from tests.support.tracking import Cache, cache
 
 PREFIX = b"bench:"
@@ -244,12 +244,12 @@ def parsers(stream: bytes, messages: int) -> dict[str, Callable[[], int]]:
     return {**found, "hiredis": c}
 
 
-def main() -> None:
+def run(given: list[str] | None = None) -> None:
     """Run all of it."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--writes", type=int, default=200)
     parser.add_argument("--seconds", type=float, default=3.0)
-    options = parser.parse_args()
+    options = parser.parse_args(given)
     show_parsing()
     with private_server() as node:
         show_storm(node.port, options.seconds)
@@ -257,5 +257,10 @@ def main() -> None:
         show_latencies(node.port, options.writes)
 
 
+def main() -> str:
+    """Measure, and return the figures as Markdown."""
+    return printed(lambda: run([]))
+
+
 if __name__ == "__main__":
-    main()
+    run()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import io
 import math
 import os
 import platform
@@ -11,7 +12,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -139,6 +140,14 @@ def circumstances(node: Node) -> str:
         f"CPython {platform.python_version()}, redis-py {redis.__version__}"
         f"{' with hiredis' if 'hiredis' in sys.modules else ''}."
     )
+
+
+def printed(run: Callable[[], object]) -> str:
+    """Return what a function prints, as a block of text; with the machine that it ran on."""
+    with private_server() as node, redirect_stdout(io.StringIO()) as out:
+        run()
+        where = circumstances(node)
+    return f"```text\n{out.getvalue().strip()}\n```\n\n{where}"
 
 
 def publish(name: str, text: str) -> None:
