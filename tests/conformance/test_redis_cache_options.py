@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 import time
+import uuid
 from typing import Any
 
 import pytest
 from redis import Redis
+from redis import asyncio as redis_asyncio
 
 from pottery_like import DataclassCodec, MsgpackCodec, PickleCodec, redis_cache
 from tests.conftest import Maker
 from tests.support.cached import Counted, given_back
-from tests.support.servers import SETUPS, Setup, wait_until
+from tests.support.servers import SETUPS, Setup, programs, standalone, wait_until
+
+SERVER = sorted(programs())[0]
 
 
 def test_timeout_is_after_the_last_access(slow: Maker) -> None:
@@ -145,6 +151,60 @@ def test_early_failing_serves_what_is_there(slow: Maker) -> None:
     fail.append(1)
     assert subject() == 5
     assert subject.calls == 2
+
+
+def test_stale_serves_the_others_meanwhile() -> None:
+    """The old result comes at once while one caller computes the new one; then the new one."""
+    began, go_on = threading.Event(), threading.Event()
+    with Redis(port=standalone(SERVER).port) as client:
+        values = iter("on")
+
+        @redis_cache(redis=client, key=f"stale:{uuid.uuid4().hex}", ttl=0.1, stale=60)
+        def value() -> str:
+            found = next(values)
+            if found == "n":
+                began.set()
+                assert go_on.wait(10)
+            return found
+
+        assert value() == "o"
+        time.sleep(0.15)
+        found: list[str] = []
+        thread = threading.Thread(target=lambda: found.append(value()))
+        thread.start()
+        assert began.wait(10)
+        try:
+            assert [value() for _ in range(3)] == ["o"] * 3
+            assert not found
+        finally:
+            go_on.set()
+            thread.join()
+        assert (found, value()) == (["n"], "n")
+
+
+def test_stale_serves_other_tasks_meanwhile() -> None:
+    async def main() -> None:
+        async with redis_asyncio.Redis(port=standalone(SERVER).port) as client:
+            values, began, go_on = iter("on"), asyncio.Event(), asyncio.Event()
+
+            @redis_cache(redis=client, key=f"stale:{uuid.uuid4().hex}", ttl=0.1, stale=60)
+            async def value() -> str:
+                found = next(values)
+                if found == "n":
+                    began.set()
+                    await asyncio.wait_for(go_on.wait(), 10)
+                return found
+
+            assert await value() == "o"
+            await asyncio.sleep(0.15)
+            task = asyncio.create_task(value())
+            await asyncio.wait_for(began.wait(), 10)
+            assert [await value() for _ in range(3)] == ["o"] * 3
+            assert not task.done()
+            go_on.set()
+            assert (await task, await value()) == ("n", "n")
+
+    asyncio.run(main())
 
 
 def test_stale_on_error(slow: Maker) -> None:
