@@ -11,6 +11,7 @@ from collections import deque
 from functools import cached_property, partial
 from typing import Any, TypeVar
 
+from pottery_like._core.driving import drive
 from pottery_like._core.lua import Script
 from pottery_like._core.op import Op
 from pottery_like._io import servers, unwritten
@@ -205,17 +206,7 @@ class FlipBase(dict[Any, Any]):
         elif self._made_runner is None:
             _ = self._runner  # which tells the operations whether it is a cluster
         try:
-            step = next(program)
-            while True:
-                try:
-                    result = self._step(step)
-                except Exception as error:
-                    step = program.throw(error)
-                else:
-                    step = program.send(result)
-        except StopIteration as stop:
-            value: T = stop.value
-            return value
+            return drive(program, self._step)
         finally:
             # When it was interrupted: what it has begun must be known to be over.
             program.close()

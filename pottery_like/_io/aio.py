@@ -11,6 +11,7 @@ from typing import Any, TypeAlias, TypeVar
 from redis.asyncio import Redis, RedisCluster
 from redis.exceptions import RedisError, ResponseError
 
+from pottery_like._core.driving import drive_later
 from pottery_like._core.op import Batch, Done, Op, Page, Paging, Pause, Program, Take, Task, Wait
 from pottery_like._io.aio_connections import Place, acquire, release
 from pottery_like._io.aio_waiting import Waits
@@ -102,18 +103,7 @@ class Runner(Waits):
 
     async def drive(self, program: Program[T]) -> T:
         """Run a program to its end and return its result."""
-        try:
-            step = next(program)
-            while True:
-                try:
-                    result = await self.step(step)
-                except Exception as error:
-                    step = program.throw(error)
-                else:
-                    step = program.send(result)
-        except StopIteration as stop:
-            value: T = stop.value
-            return value
+        return await drive_later(program, self.step)
 
     async def iterate(self, paging: Paging) -> AsyncIterator[Any]:
         """Run an iteration, yielding its elements."""

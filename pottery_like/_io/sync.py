@@ -15,6 +15,7 @@ from typing import Any, TypeAlias, TypeVar
 from redis import BlockingConnectionPool, ConnectionPool, Redis, RedisCluster
 from redis.exceptions import RedisError, ResponseError, TimeoutError
 
+from pottery_like._core.driving import drive
 from pottery_like._core.op import Batch, Done, Op, Page, Paging, Pause, Program, Take, Task, Wait
 from pottery_like._io.waiting import Waiting, keep_alive
 from pottery_like._io.wire import (
@@ -189,18 +190,7 @@ class Runner:
 
         :param first: the step that it has yielded already.
         """
-        try:
-            step = next(program) if first is None else first
-            while True:
-                try:
-                    result = self.step(step)
-                except Exception as error:
-                    step = program.throw(error)
-                else:
-                    step = program.send(result)
-        except StopIteration as stop:
-            value: T = stop.value
-            return value
+        return drive(program, self.step, first)
 
     def iterate(self, paging: Paging) -> Iterator[Any]:
         """Run an iteration, yielding its elements."""

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator
 from contextlib import nullcontext
 from typing import Any, TypeVar
 
+from pottery_like._core.driving import drive_later
 from pottery_like._core.lua import Script
 from pottery_like._core.op import Op
 from pottery_like._io import servers, unwritten
@@ -144,17 +145,7 @@ class AIOFlipBase:
             await self._follow()
         self._fresh()
         try:
-            step = next(program)
-            while True:
-                try:
-                    result = await self._step(step)
-                except Exception as error:
-                    step = program.throw(error)
-                else:
-                    step = program.send(result)
-        except StopIteration as stop:
-            value: T = stop.value
-            return value
+            return await drive_later(program, self._step)
         finally:
             # When it was cancelled: what it has begun must be known to be over.
             program.close()
