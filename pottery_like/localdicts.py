@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import ItemsView, Iterable, Iterator, KeysView, Mapping, ValuesView
 from threading import RLock
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 from typing_extensions import Self
 
@@ -57,6 +57,18 @@ class Limited(Generic[K, V]):
     def copy(self) -> Self:
         """Return a new dict of this kind with the same items and limit."""
         raise NotImplementedError
+
+    def keys(self) -> Any:
+        """Return a view of the keys: those there are when an iteration begins.  O(1)"""
+        return SnapshotKeys(cast("Mapping[Any, Any]", self))
+
+    def values(self) -> Any:
+        """Return a view of the values: those there are when an iteration begins.  O(1)"""
+        return SnapshotValues(cast("Mapping[Any, Any]", self))
+
+    def items(self) -> Any:
+        """Return a view of the items: those there are when an iteration begins.  O(1)"""
+        return SnapshotItems(cast("Mapping[Any, Any]", self))
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle the limit and the items."""
@@ -183,18 +195,6 @@ class FIFODict(Limited[K, V], OrderedDict[K, V]):
         """Remove all items.  O(n)"""
         with self._lock:
             super().clear()
-
-    def keys(self) -> Any:
-        """Return a view of the keys."""
-        return SnapshotKeys(self)
-
-    def values(self) -> Any:
-        """Return a view of the values."""
-        return SnapshotValues(self)
-
-    def items(self) -> Any:
-        """Return a view of the items."""
-        return SnapshotItems(self)
 
     def copy(self) -> Self:
         """Return a new dict of this kind with the same items and limit.  O(n)"""

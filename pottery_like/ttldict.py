@@ -13,7 +13,7 @@ from typing_extensions import Self
 
 from pottery_like._core.evict import Deadlines, Frequencies
 from pottery_like._ops.common import milliseconds
-from pottery_like.localdicts import Limited, SnapshotItems, SnapshotKeys, SnapshotValues, checked_limit, same_items
+from pottery_like.localdicts import Limited, checked_limit, same_items
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -88,18 +88,6 @@ class LFUDict(Limited[K, V], MutableMapping[K, V]):
     def _snapshot(self) -> list[tuple[K, V]]:
         with self._lock:
             return list(self._data.items())
-
-    def keys(self) -> Any:
-        """Return a view of the keys."""
-        return SnapshotKeys(self)
-
-    def values(self) -> Any:
-        """Return a view of the values."""
-        return SnapshotValues(self)
-
-    def items(self) -> Any:
-        """Return a view of the items."""
-        return SnapshotItems(self)
 
     def pop(self, key: K, *default: Any) -> Any:
         """Remove ``key`` and return its value, or ``default``.  O(1)
@@ -247,18 +235,6 @@ class TTLDict(Limited[K, V], MutableMapping[K, V]):
     def _snapshot(self) -> list[tuple[K, V]]:
         with self._lock:
             return list(self._purge().items())
-
-    def keys(self) -> Any:
-        """Return a view of the keys."""
-        return SnapshotKeys(self)
-
-    def values(self) -> Any:
-        """Return a view of the values."""
-        return SnapshotValues(self)
-
-    def items(self) -> Any:
-        """Return a view of the items."""
-        return SnapshotItems(self)
 
     def pop(self, key: K, *default: Any) -> Any:
         """Remove ``key`` and return its value, or ``default``.  O(1)
