@@ -9,7 +9,9 @@ import warnings
 import weakref
 from collections import deque
 from functools import cached_property, partial
-from typing import Any, TypeVar
+from typing import Any
+
+from typing_extensions import TypeVar
 
 from pottery_like._core.driving import drive
 from pottery_like._core.lua import Script
@@ -26,6 +28,8 @@ from pottery_like._ops.flip_config import FlipConfig, FlipParts
 from pottery_like._ops.flip_core import FlipProgram, Read, ReadMany, Write
 from pottery_like.exceptions import BypassedWarning, FlipConflictWarning
 
+K = TypeVar("K", default=Any)
+V = TypeVar("V", default=Any)
 T = TypeVar("T")
 Follower = Tracker | Trusting
 
@@ -84,7 +88,7 @@ def _variant(cls: type, config: FlipConfig) -> type:
     return made
 
 
-class FlipBase(dict[Any, Any]):
+class FlipBase(dict[K, V]):
     """The machinery of a FlipCache, of which users see nothing."""
 
     # What every hit of an LRU cache needs is found faster in slots.
@@ -100,10 +104,10 @@ class FlipBase(dict[Any, Any]):
         self._config = config
         self._source = source
         data: dict[Any, Any] = self
+        dict.__setitem__(data, _NEVER_EMPTY, None)
         if isinstance(self, _Touching):
             data = self._data = {}
         parts = FlipParts(config, threading.RLock(), not servers.decodes(source), data)
-        dict.__setitem__(self, _NEVER_EMPTY, None)
         self._core, self._scan, self._tags, self._back = parts.core, parts.scan, parts.tags, parts.back
         # With both, what the dict shows for a key that is to be removed is the default.
         self._peeks = self._plain is None and (parts.back is None or parts.core.ops.default_raw is None)
@@ -287,11 +291,11 @@ class FlipBase(dict[Any, Any]):
         return _revived, (self._plain or type(self), servers.portable(self._source), self._config.given())
 
 
-def _revived(cls: type[FlipBase], source: str | bytes, settings: dict[str, Any]) -> FlipBase:
+def _revived(cls: type[FlipBase[Any, Any]], source: str | bytes, settings: dict[str, Any]) -> FlipBase[Any, Any]:
     return cls(**settings, redis=servers.revived(source))
 
 
-def _flush_regularly(reference: weakref.ref[FlipBase], hurry: threading.Event, interval: float) -> None:
+def _flush_regularly(reference: weakref.ref[FlipBase[Any, Any]], hurry: threading.Event, interval: float) -> None:
     while True:
         hurry.wait(interval)
         cache = reference()
@@ -318,7 +322,7 @@ def _warn(text: str) -> None:
 
 
 # A dict can't be in a WeakSet, as it has no hash.
-_all: dict[int, weakref.ref[FlipBase]] = {}
+_all: dict[int, weakref.ref[FlipBase[Any, Any]]] = {}
 
 
 def _gone(number: int, _: object) -> None:

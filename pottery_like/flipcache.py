@@ -6,9 +6,9 @@ import math
 from collections.abc import Callable, Iterable
 from datetime import timedelta
 from types import TracebackType
-from typing import Any
+from typing import Any, cast, overload
 
-from typing_extensions import Self
+from typing_extensions import Self, TypeVar
 
 from pottery_like._core.localviews import LocalView
 from pottery_like._io.sync import Client
@@ -18,13 +18,16 @@ from pottery_like._ops.flip_config import FlipConfig, seconds_to_wait
 from pottery_like._ops.flip_core import FlipStats, items_of
 from pottery_like._ops.flip_load import Load
 from pottery_like._ops.flip_tags import checked_tags
-from pottery_like.flipbase import checked_client
+from pottery_like.codecs import Codec
+from pottery_like.flipbase import K, V, checked_client
 from pottery_like.flipmapping import FlipMapping
+
+D = TypeVar("D")
 
 _peek = dict.get
 
 
-class FlipCache(FlipMapping):
+class FlipCache(FlipMapping[K, V]):
     """A mapping in Redis with a local tier: what was read once is read again at the speed of a dict.
 
     >>> cache = FlipCache('my_cache', redis=redis)
@@ -84,14 +87,14 @@ class FlipCache(FlipMapping):
         expire_time: float | timedelta | None = None,
         key_type: str = "str",
         value_type: str = "str",
-        value_default: Any = None,
-        value_encoder: Callable[[Any], Any] | None = None,
-        value_decoder: Callable[[Any], Any] | None = None,
+        value_default: V | None = None,
+        value_encoder: Callable[[V], str | bytes] | None = None,
+        value_decoder: Callable[[Any], V] | None = None,
         redis_protocol: Client | str | None = None,
         refresh_expire_time_on_get: bool = False,
         redis: Client | str | None = None,
         redis_url: str | None = None,
-        codec: Any = None,
+        codec: Codec[V] | None = None,
         eviction: Any = "fifo",
         coherence: str | None = "tracking",
         max_stale: float = 1.0,
@@ -99,10 +102,10 @@ class FlipCache(FlipMapping):
         dirty_max: int = 100,
         flush_interval: float | None = 1.0,
         on_conflict: Callable[[Any], object] | None = None,
-        loader: Callable[[Any], Any] | None = None,
+        loader: Callable[[K], V] | None = None,
         lease: float = LEASE,
-        on_update: Callable[[Any], object] | None = None,
-        on_delete: Callable[[Any], object] | None = None,
+        on_update: Callable[[K], object] | None = None,
+        on_delete: Callable[[K], object] | None = None,
         count_hits: bool = False,
     ) -> None:
         config = FlipConfig(
@@ -142,7 +145,7 @@ class FlipCache(FlipMapping):
         return self._runner.client
 
     @property
-    def local(self) -> LocalView:
+    def local(self) -> LocalView[K, V]:
         """The local tier: a live view of its values, by the keys that were asked for."""
         return LocalView(self._tier)
 
@@ -161,17 +164,18 @@ class FlipCache(FlipMapping):
             dirty=len(back.dirty) if back else 0,
         )
 
-    def __missing__(self, key: Any) -> Any:
+    def __missing__(self, key: K) -> V:
         if self._config.loader is not None:
             return self._load(key)
-        return self._drive(self._core.fetch(key))
+        value: V = self._drive(self._core.fetch(key))
+        return value
 
-    def _load(self, key: Any) -> Any:
+    def _load(self, key: K) -> V:
         loader = self._config.loader
         assert loader is not None
         return self.get_or_set(key, lambda: loader(key))
 
-    def __setitem__(self, key: Any, value: Any) -> None:
+    def __setitem__(self, key: K, value: V) -> None:
         """``cache[key] = value``.  O(1), 1 round trip; none with ``write='back'``, if it is known what it replaces.
 
         :raises TypeError: or ValueError, ``value`` isn't of the cache's type; nothing is sent.
@@ -179,7 +183,7 @@ class FlipCache(FlipMapping):
         """
         self.set(key, value)
 
-    def set(self, key: Any, value: Any, ttl: float | timedelta | None = None, *, tags: Iterable[str] = ()) -> None:
+    def set(self, key: K, value: V, ttl: float | timedelta | None = None, *, tags: Iterable[str] = ()) -> None:
         """Store a value.  O(1), 1 round trip, atomic; with tags in a cluster 2, sometimes 4.
 
         :param ttl: seconds that it lives; None for the cache's expire_time, ``math.inf`` for no end.
@@ -196,7 +200,7 @@ class FlipCache(FlipMapping):
         else:
             self._drive(self._core.set(key, value, ttl))
 
-    def __delitem__(self, key: Any) -> None:
+    def __delitem__(self, key: K) -> None:
         """``del cache[key]``; nothing happens if it isn't there.  O(1), 1 round trip."""
         if self._back is not None:
             self._change(self._back.delete((key,)))
@@ -207,12 +211,18 @@ class FlipCache(FlipMapping):
         """``key in cache``.  O(1), 1 round trip; none if the local tier knows."""
         return self._drive(self._core.contains(key))
 
-    def get(self, key: Any, default: Any = None) -> Any:
+    @overload
+    def get(self, key: K, default: None = None) -> V | None: ...
+    @overload
+    def get(self, key: K, default: V) -> V: ...
+    @overload
+    def get(self, key: K, default: D) -> V | D: ...
+    def get(self, key: K, default: Any = None) -> Any:
         """Return the value of ``key``, or ``default``; nothing is stored.  O(1), 1 round trip, or none."""
         value = _peek(self, key) if self._peeks else None
         return value if value is not None else self._drive(self._core.get(key, default))
 
-    def get_many(self, keys: Iterable[Any]) -> dict[Any, Any]:
+    def get_many(self, keys: Iterable[K]) -> dict[K, V]:
         """Return the values of those keys that are there.  O(n), 1 round trip per thousand (and per server), or none.
 
         Keys of one slot are read at one moment; outside of a cluster, all of a thousand.
@@ -236,7 +246,7 @@ class FlipCache(FlipMapping):
         """Store items: as :meth:`set_many`."""
         self.set_many(items_of(arg, kwargs))
 
-    def delete_many(self, keys: Iterable[Any]) -> int:
+    def delete_many(self, keys: Iterable[K]) -> int:
         """Remove keys; return how many there were.  O(n), 1 round trip per thousand (and per server).
 
         It is sent once: when the reply is lost, they may or may not have been removed.
@@ -246,13 +256,13 @@ class FlipCache(FlipMapping):
 
     def get_or_set(
         self,
-        key: Any,
-        callback: Callable[[], Any],
+        key: K,
+        callback: Callable[[], V],
         ttl: float | timedelta | None = None,
         *,
         wait_for_lock: bool = True,
         max_wait: float = math.inf,
-    ) -> Any:
+    ) -> V:
         """Return the value of ``key``; if it is missing, what ``callback`` returns, which is stored.
 
         Only one thread in all processes calls its callback at a time; the others wait for what it stores.  One that
@@ -271,13 +281,14 @@ class FlipCache(FlipMapping):
         load = Load(self._core.ops, key, ttl, self._config.lease)
         self._settled()
         if self._tier is not None:
-            value = self._drive(self._core.get(key, MISSING))
+            value: Any = self._drive(self._core.get(key, MISSING))
             if value is not MISSING:
-                return value
+                return cast("V", value)
         self._drive(self._scan.introduce())
-        return load.outcome(self._flights.fly(fetch(load.entry, left), callback), self._tier)
+        made: V = load.outcome(self._flights.fly(fetch(load.entry, left), callback), self._tier)
+        return made
 
-    def increment(self, key: Any, amount: int = 1, ttl: float | timedelta | None = None) -> int:
+    def increment(self, key: K, amount: int = 1, ttl: float | timedelta | None = None) -> int:
         """Add to a number and return the result.  O(1), 1 round trip, atomic.
 
         A missing number counts as the default, or 0.  It is sent once: when the reply is lost, it may or may not have
@@ -291,7 +302,7 @@ class FlipCache(FlipMapping):
         self._drive(self._scan.introduce())
         return self._drive(self._core.increment(key, amount, ttl))
 
-    def touch(self, key: Any, ttl: float | timedelta | None = None) -> bool:
+    def touch(self, key: K, ttl: float | timedelta | None = None) -> bool:
         """Give a value a new lifetime; return whether there is one.  O(1), 1 round trip, atomic.
 
         :param ttl: seconds from now; None for the cache's expire_time, ``math.inf`` for no end.
@@ -299,7 +310,7 @@ class FlipCache(FlipMapping):
         self._settled()
         return self._drive(self._core.touch(key, ttl))
 
-    def refresh(self, key: Any) -> None:
+    def refresh(self, key: K) -> None:
         """Give a value its whole expire_time anew, and make it the last to leave the local tier.
 
         O(1), 1 round trip; none without expire_time.
@@ -307,7 +318,7 @@ class FlipCache(FlipMapping):
         self._settled()
         self._drive(self._core.refresh(key))
 
-    def ttl(self, key: Any) -> float | None:
+    def ttl(self, key: K) -> float | None:
         """Return the seconds that a value has left, or None if it has no end.  O(1), 1 round trip.
 
         :raises KeyError: there is no such key.
@@ -326,7 +337,13 @@ class FlipCache(FlipMapping):
         self._settled()
         return self._drive(self._tags.invalidate(tag))
 
-    def pop(self, key: Any, default: Any = MISSING) -> Any:
+    @overload
+    def pop(self, key: K) -> V: ...
+    @overload
+    def pop(self, key: K, default: V) -> V: ...
+    @overload
+    def pop(self, key: K, default: D) -> V | D: ...
+    def pop(self, key: K, default: Any = MISSING) -> Any:
         """Remove ``key`` and return its value, or ``default``.  O(1), 1 round trip, atomic.
 
         It is never sent twice: when the reply is lost, so may be the value.
@@ -336,7 +353,7 @@ class FlipCache(FlipMapping):
         self._settled()
         return self._drive(self._core.pop(key, default))
 
-    def popitem(self) -> tuple[Any, Any]:
+    def popitem(self) -> tuple[K, V]:
         """Remove and return some item.  3 round trips, more in a large database with few keys of this cache.
 
         :raises KeyError: the cache is empty.
@@ -344,11 +361,12 @@ class FlipCache(FlipMapping):
         self._settled()
         return self._drive(self._scan.popitem(self._anchors()))
 
-    def setdefault(self, key: Any, default: Any = None) -> Any:
+    def setdefault(self, key: K, default: V = None) -> V:  # type: ignore[assignment]
         """Return the value of ``key``, after storing ``default`` if there is none.  O(1), 1 round trip, atomic."""
         self._settled()
         self._drive(self._scan.introduce())
-        return self._drive(self._core.setdefault(key, default))
+        value: V = self._drive(self._core.setdefault(key, default))
+        return value
 
     def clear(self) -> None:
         """Remove all keys of this cache, page by page, which doesn't block the server.

@@ -7,14 +7,14 @@ from typing import Any
 
 from typing_extensions import Self
 
-from pottery_like.flipbase import FlipBase
+from pottery_like.flipbase import FlipBase, K, V
 from pottery_like.flipviews import FlipItemsView, FlipKeysView, FlipValuesView
 
 
-class FlipMapping(FlipBase):
+class FlipMapping(FlipBase[K, V]):
     """Iteration, comparison and combination: by the keys in Redis."""
 
-    def __iter__(self) -> Iterator[Any]:
+    def __iter__(self) -> Iterator[K]:
         """``iter(cache)``: the keys in Redis, in no order.  O(database), 1 round trip per thousand keys there, and 1.
 
         Keys that are there from beginning to end come exactly once.
@@ -22,11 +22,11 @@ class FlipMapping(FlipBase):
         self._settled()
         return self._runner.iterate(self._scan.keys(self._anchors()))
 
-    def _values(self) -> Iterator[Any]:
+    def _values(self) -> Iterator[V]:
         self._settled()
         return self._runner.iterate(self._scan.values(self._anchors()))
 
-    def _items(self) -> Iterator[tuple[Any, Any]]:
+    def _items(self) -> Iterator[tuple[K, V]]:
         self._settled()
         return self._runner.iterate(self._scan.items(self._anchors()))
 
@@ -39,31 +39,31 @@ class FlipMapping(FlipBase):
         """Whether there is any key in Redis.  As iteration, as far as the first key."""
         return any(True for _ in self)
 
-    def keys(self) -> Any:
+    def keys(self) -> FlipKeysView[K]:  # type: ignore[override]
         """Return a live view of the keys in Redis."""
         return FlipKeysView(self)
 
-    def values(self) -> Any:
+    def values(self) -> FlipValuesView[V]:  # type: ignore[override]
         """Return a live view of the values in Redis.  As iteration, and 1 more round trip per page."""
         return FlipValuesView(self)
 
-    def items(self) -> Any:
+    def items(self) -> FlipItemsView[K, V]:  # type: ignore[override]
         """Return a live view of the items in Redis.  As iteration, and 1 more round trip per page."""
         return FlipItemsView(self)
 
-    def to_dict(self) -> dict[Any, Any]:
+    def to_dict(self) -> dict[K, V]:
         """Return a plain dict of all items.  As ``dict(cache.items())``."""
         self._settled()
         return self._drive(self._scan.to_dict(self._anchors()))
 
-    def copy(self) -> dict[Any, Any]:
+    def copy(self) -> dict[K, V]:
         """Return a plain dict of all items: as :meth:`to_dict`."""
         return self.to_dict()
 
-    def __copy__(self) -> dict[Any, Any]:
+    def __copy__(self) -> dict[K, V]:
         return self.to_dict()
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> dict[Any, Any]:
+    def __deepcopy__(self, memo: dict[int, Any]) -> dict[K, V]:
         return self.to_dict()
 
     def __eq__(self, other: object) -> bool:
@@ -89,7 +89,7 @@ class FlipMapping(FlipBase):
         """``other | cache``: a plain dict.  As iteration."""
         return dict(other.items()) | self.to_dict() if isinstance(other, Mapping) else NotImplemented
 
-    def __ior__(self, other: Any) -> Self:
+    def __ior__(self, other: Any) -> Self:  # type: ignore[override]
         """``cache |= other``: as update()."""
         self.update(other)
         return self

@@ -3,40 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import ItemsView, Iterator, KeysView, ValuesView
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
-    from pottery_like.flipcache import FlipCache
+    from pottery_like.flipmapping import FlipMapping
+
+K = TypeVar("K")
+V = TypeVar("V")
 
 
-class FlipKeysView(KeysView[Any]):
+class FlipKeysView(KeysView[K]):
     """The keys of a FlipCache."""
 
-    _mapping: FlipCache
+    _mapping: FlipMapping[Any, Any]
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({list(self)!r})"
 
 
-class FlipValuesView(ValuesView[Any]):
+class FlipValuesView(ValuesView[V]):
     """The values of a FlipCache."""
 
-    _mapping: FlipCache
+    _mapping: FlipMapping[Any, Any]
 
     def __contains__(self, value: object) -> bool:
         return any(each == value for each in self)
 
-    def __iter__(self) -> Iterator[Any]:
+    def __iter__(self) -> Iterator[V]:
         return self._mapping._values()
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({list(self)!r})"
 
 
-class FlipItemsView(ItemsView[Any, Any]):
+class FlipItemsView(ItemsView[K, V]):
     """The items of a FlipCache."""
 
-    _mapping: FlipCache
+    _mapping: FlipMapping[Any, Any]
 
     def __contains__(self, item: object) -> bool:
         if not isinstance(item, tuple) or len(item) != 2:
@@ -44,7 +47,7 @@ class FlipItemsView(ItemsView[Any, Any]):
         key, value = item
         return key in self._mapping and bool(self._mapping.get(key) == value)
 
-    def __iter__(self) -> Iterator[tuple[Any, Any]]:
+    def __iter__(self) -> Iterator[tuple[K, V]]:
         return self._mapping._items()
 
     def __repr__(self) -> str:

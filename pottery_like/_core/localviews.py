@@ -7,9 +7,12 @@ import time
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from contextlib import AbstractContextManager
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, TypeVar
 
 from pottery_like._core.local import SHORTEST, Entry, LocalTier
+
+K = TypeVar("K")
+V = TypeVar("V")
 
 
 class MappedTier(LocalTier):
@@ -127,16 +130,16 @@ class MappedTier(LocalTier):
         return True
 
 
-class LocalView(Mapping[Any, Any]):
+class LocalView(Mapping[K, V]):
     """What a cache holds in the process: a live, read-only view by the keys that users asked for."""
 
     def __init__(self, tier: LocalTier | None) -> None:
         self._tier = tier
 
-    def _snapshot(self) -> dict[Any, Any]:
+    def _snapshot(self) -> dict[K, V]:
         return {} if self._tier is None else self._tier.snapshot()
 
-    def __getitem__(self, key: Any) -> Any:
+    def __getitem__(self, key: K) -> V:
         """Return the value under ``key``.  O(1); iteration and ``len()`` are O(n).
 
         :raises KeyError: it isn't in the local tier.
@@ -144,9 +147,10 @@ class LocalView(Mapping[Any, Any]):
         entry = None if self._tier is None else self._tier.look(key)
         if entry is None or entry.missing:
             raise KeyError(key)
-        return entry.value
+        value: V = entry.value
+        return value
 
-    def __iter__(self) -> Iterator[Any]:
+    def __iter__(self) -> Iterator[K]:
         """Iterate over the keys there are now, next to be evicted first."""
         return iter(self._snapshot())
 

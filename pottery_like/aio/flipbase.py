@@ -10,7 +10,9 @@ import warnings
 import weakref
 from collections.abc import AsyncIterator
 from contextlib import nullcontext
-from typing import Any, TypeVar
+from typing import Any, Generic
+
+from typing_extensions import TypeVar
 
 from pottery_like._core.driving import drive_later
 from pottery_like._core.lua import Script
@@ -27,6 +29,8 @@ from pottery_like._ops.flip_config import FlipConfig, FlipParts
 from pottery_like._ops.flip_core import FlipProgram, Read, ReadMany, Write
 from pottery_like.exceptions import BypassedWarning, FlipConflictWarning
 
+K = TypeVar("K", default=Any)
+V = TypeVar("V", default=Any)
 T = TypeVar("T")
 Follower = Tracker | AioTrusting
 
@@ -36,7 +40,7 @@ async def settled(result: Any) -> Any:
     return await result if inspect.isawaitable(result) else result
 
 
-class AIOFlipBase:
+class AIOFlipBase(Generic[K, V]):
     """The machinery of an AIOFlipCache, of which users see nothing."""
 
     # Else Python would use __getitem__ for "in" and "for", which brings a coroutine for every number, without end.
@@ -251,7 +255,7 @@ def checked_client(redis_protocol: Any, redis: Any, redis_url: str | None) -> An
     return servers.checked(redis if redis_protocol is None else redis_protocol, redis_url, Client)
 
 
-_all: weakref.WeakSet[AIOFlipBase] = weakref.WeakSet()
+_all: weakref.WeakSet[AIOFlipBase[Any, Any]] = weakref.WeakSet()
 
 
 def _renew_all() -> None:

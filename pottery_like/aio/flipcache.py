@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from datetime import timedelta
 from types import TracebackType
-from typing import Any
+from typing import Any, cast, overload
 
-from typing_extensions import Self
+from typing_extensions import Self, TypeVar
 
 from pottery_like._core.localviews import LocalView
 from pottery_like._io.aio import Client
@@ -18,10 +18,13 @@ from pottery_like._ops.flip_config import FlipConfig, seconds_to_wait
 from pottery_like._ops.flip_core import FlipStats, items_of
 from pottery_like._ops.flip_load import Load
 from pottery_like._ops.flip_tags import checked_tags
-from pottery_like.aio.flipbase import AIOFlipBase, checked_client, settled
+from pottery_like.aio.flipbase import AIOFlipBase, K, V, checked_client, settled
+from pottery_like.codecs import Codec
+
+D = TypeVar("D")
 
 
-class AIOFlipCache(AIOFlipBase):
+class AIOFlipCache(AIOFlipBase[K, V]):
     """:class:`~pottery_like.FlipCache` for asyncio: the same operations on the same keys, awaited.
 
     >>> async def main():
@@ -48,14 +51,14 @@ class AIOFlipCache(AIOFlipBase):
         expire_time: float | timedelta | None = None,
         key_type: str = "str",
         value_type: str = "str",
-        value_default: Any = None,
-        value_encoder: Callable[[Any], Any] | None = None,
-        value_decoder: Callable[[Any], Any] | None = None,
+        value_default: V | None = None,
+        value_encoder: Callable[[V], str | bytes] | None = None,
+        value_decoder: Callable[[Any], V] | None = None,
         redis_protocol: Client | str | None = None,
         refresh_expire_time_on_get: bool = False,
         redis: Client | str | None = None,
         redis_url: str | None = None,
-        codec: Any = None,
+        codec: Codec[V] | None = None,
         eviction: Any = "fifo",
         coherence: str | None = "tracking",
         max_stale: float = 1.0,
@@ -63,10 +66,10 @@ class AIOFlipCache(AIOFlipBase):
         dirty_max: int = 100,
         flush_interval: float | None = 1.0,
         on_conflict: Callable[[Any], object] | None = None,
-        loader: Callable[[Any], Any] | None = None,
+        loader: Callable[[K], V | Awaitable[V]] | None = None,
         lease: float = LEASE,
-        on_update: Callable[[Any], object] | None = None,
-        on_delete: Callable[[Any], object] | None = None,
+        on_update: Callable[[K], object] | None = None,
+        on_delete: Callable[[K], object] | None = None,
         count_hits: bool = False,
     ) -> None:
         config = FlipConfig(
@@ -106,7 +109,7 @@ class AIOFlipCache(AIOFlipBase):
         return self._runner.client
 
     @property
-    def local(self) -> LocalView:
+    def local(self) -> LocalView[K, V]:
         """The local tier: a live view of its values, by the keys that were asked for."""
         return LocalView(self._tier)
 
@@ -125,25 +128,24 @@ class AIOFlipCache(AIOFlipBase):
             dirty=len(back.dirty) if back else 0,
         )
 
-    async def __getitem__(self, key: Any) -> Any:
+    async def __getitem__(self, key: K) -> V:
         """``await cache[key]``.  O(1), no round trip for a local hit, else 1."""
         if self._tier is not None and self._runner is not None:
             self._fresh()
             entry = self._tier.hit(key)
             if entry is not None:
                 self._core.local_hits += 1
-                return entry.value
+                return cast("V", entry.value)
         return await self.__missing__(key)
 
-    async def __missing__(self, key: Any) -> Any:
+    async def __missing__(self, key: K) -> V:
         loader = self._config.loader
         if loader is not None:
             return await self.get_or_set(key, lambda: loader(key))
-        return await self._drive(self._core.fetch(key))
+        value: V = await self._drive(self._core.fetch(key))
+        return value
 
-    async def set(
-        self, key: Any, value: Any, ttl: float | timedelta | None = None, *, tags: Iterable[str] = ()
-    ) -> None:
+    async def set(self, key: K, value: V, ttl: float | timedelta | None = None, *, tags: Iterable[str] = ()) -> None:
         """Store a value.  O(1), 1 round trip, atomic; with tags in a cluster 2, sometimes 4.
 
         :param ttl: seconds that it lives; None for the cache's expire_time, ``math.inf`` for no end.
@@ -160,7 +162,7 @@ class AIOFlipCache(AIOFlipBase):
         else:
             await self._drive(self._core.set(key, value, ttl))
 
-    async def delete(self, key: Any) -> None:
+    async def delete(self, key: K) -> None:
         """``del cache[key]``; nothing happens if it isn't there.  O(1), 1 round trip."""
         if self._back is not None:
             await self._change(self._back.delete((key,)))
@@ -171,11 +173,17 @@ class AIOFlipCache(AIOFlipBase):
         """``key in cache``.  O(1), 1 round trip; none if the local tier knows."""
         return await self._drive(self._core.contains(key))
 
-    async def get(self, key: Any, default: Any = None) -> Any:
+    @overload
+    async def get(self, key: K, default: None = None) -> V | None: ...
+    @overload
+    async def get(self, key: K, default: V) -> V: ...
+    @overload
+    async def get(self, key: K, default: D) -> V | D: ...
+    async def get(self, key: K, default: Any = None) -> Any:
         """Return the value of ``key``, or ``default``; nothing is stored.  O(1), 1 round trip, or none."""
         return await self._drive(self._core.get(key, default))
 
-    async def get_many(self, keys: Iterable[Any]) -> dict[Any, Any]:
+    async def get_many(self, keys: Iterable[K]) -> dict[K, V]:
         """Return the values of those keys that are there.  O(n), 1 round trip per thousand (and per server), or none.
 
         Keys of one slot are read at one moment; outside of a cluster, all of a thousand.
@@ -199,7 +207,7 @@ class AIOFlipCache(AIOFlipBase):
         """Store items: as :meth:`set_many`."""
         await self.set_many(items_of(arg, kwargs))
 
-    async def delete_many(self, keys: Iterable[Any]) -> int:
+    async def delete_many(self, keys: Iterable[K]) -> int:
         """Remove keys; return how many there were.  O(n), 1 round trip per thousand (and per server).
 
         It is sent once: when the reply is lost, they may or may not have been removed.
@@ -209,13 +217,13 @@ class AIOFlipCache(AIOFlipBase):
 
     async def get_or_set(
         self,
-        key: Any,
-        callback: Callable[[], Any],
+        key: K,
+        callback: Callable[[], V | Awaitable[V]],
         ttl: float | timedelta | None = None,
         *,
         wait_for_lock: bool = True,
         max_wait: float = math.inf,
-    ) -> Any:
+    ) -> V:
         """Return the value of ``key``; if it is missing, what ``callback`` returns, which is stored.
 
         Only one task in all processes calls its callback at a time; the others wait for what it stores.  One that
@@ -234,17 +242,18 @@ class AIOFlipCache(AIOFlipBase):
         load = Load(self._core.ops, key, ttl, self._config.lease)
         await self._settled()
         if self._tier is not None:
-            value = await self._drive(self._core.get(key, MISSING))
+            value: Any = await self._drive(self._core.get(key, MISSING))
             if value is not MISSING:
-                return value
+                return cast("V", value)
         await self._drive(self._scan.introduce())
 
         async def call() -> Any:
             return await settled(callback())
 
-        return load.outcome(await self._flights().fly(fetch(load.entry, left), call), self._tier)
+        made: V = load.outcome(await self._flights().fly(fetch(load.entry, left), call), self._tier)
+        return made
 
-    async def increment(self, key: Any, amount: int = 1, ttl: float | timedelta | None = None) -> int:
+    async def increment(self, key: K, amount: int = 1, ttl: float | timedelta | None = None) -> int:
         """Add to a number and return the result.  O(1), 1 round trip, atomic.
 
         A missing number counts as the default, or 0.  It is sent once: when the reply is lost, it may or may not have
@@ -258,7 +267,7 @@ class AIOFlipCache(AIOFlipBase):
         await self._drive(self._scan.introduce())
         return await self._drive(self._core.increment(key, amount, ttl))
 
-    async def touch(self, key: Any, ttl: float | timedelta | None = None) -> bool:
+    async def touch(self, key: K, ttl: float | timedelta | None = None) -> bool:
         """Give a value a new lifetime; return whether there is one.  O(1), 1 round trip, atomic.
 
         :param ttl: seconds from now; None for the cache's expire_time, ``math.inf`` for no end.
@@ -266,7 +275,7 @@ class AIOFlipCache(AIOFlipBase):
         await self._settled()
         return await self._drive(self._core.touch(key, ttl))
 
-    async def refresh(self, key: Any) -> None:
+    async def refresh(self, key: K) -> None:
         """Give a value its whole expire_time anew, and make it the last to leave the local tier.
 
         O(1), 1 round trip; none without expire_time.
@@ -274,7 +283,7 @@ class AIOFlipCache(AIOFlipBase):
         await self._settled()
         await self._drive(self._core.refresh(key))
 
-    async def ttl(self, key: Any) -> float | None:
+    async def ttl(self, key: K) -> float | None:
         """Return the seconds that a value has left, or None if it has no end.  O(1), 1 round trip.
 
         :raises KeyError: there is no such key.
@@ -293,7 +302,13 @@ class AIOFlipCache(AIOFlipBase):
         await self._settled()
         return await self._drive(self._tags.invalidate(tag))
 
-    async def pop(self, key: Any, default: Any = MISSING) -> Any:
+    @overload
+    async def pop(self, key: K) -> V: ...
+    @overload
+    async def pop(self, key: K, default: V) -> V: ...
+    @overload
+    async def pop(self, key: K, default: D) -> V | D: ...
+    async def pop(self, key: K, default: Any = MISSING) -> Any:
         """Remove ``key`` and return its value, or ``default``.  O(1), 1 round trip, atomic.
 
         It is never sent twice: when the reply is lost, so may be the value.
@@ -303,7 +318,7 @@ class AIOFlipCache(AIOFlipBase):
         await self._settled()
         return await self._drive(self._core.pop(key, default))
 
-    async def popitem(self) -> tuple[Any, Any]:
+    async def popitem(self) -> tuple[K, V]:
         """Remove and return some item.  3 round trips, more in a large database with few keys of this cache.
 
         :raises KeyError: the cache is empty.
@@ -311,28 +326,29 @@ class AIOFlipCache(AIOFlipBase):
         await self._settled()
         return await self._drive(self._scan.popitem(await self._anchors()))
 
-    async def setdefault(self, key: Any, default: Any = None) -> Any:
+    async def setdefault(self, key: K, default: V = None) -> V:  # type: ignore[assignment]
         """Return the value of ``key``, after storing ``default`` if there is none.  O(1), 1 round trip, atomic."""
         await self._settled()
         await self._drive(self._scan.introduce())
-        return await self._drive(self._core.setdefault(key, default))
+        value: V = await self._drive(self._core.setdefault(key, default))
+        return value
 
-    def __aiter__(self) -> AsyncIterator[Any]:
+    def __aiter__(self) -> AsyncIterator[K]:
         """``async for key in cache``: the keys in Redis, in no order.
 
         O(database), 1 round trip per thousand keys there, and 1.
         """
         return self._iterate(self._scan.keys)
 
-    def keys(self) -> AsyncIterator[Any]:
+    def keys(self) -> AsyncIterator[K]:
         """Iterate over the keys in Redis."""
         return self._iterate(self._scan.keys)
 
-    def values(self) -> AsyncIterator[Any]:
+    def values(self) -> AsyncIterator[V]:
         """Iterate over the values in Redis.  As iteration, and 1 more round trip per page."""
         return self._iterate(self._scan.values)
 
-    def items(self) -> AsyncIterator[tuple[Any, Any]]:
+    def items(self) -> AsyncIterator[tuple[K, V]]:
         """Iterate over the items in Redis.  As iteration, and 1 more round trip per page."""
         return self._iterate(self._scan.items)
 
@@ -341,12 +357,12 @@ class AIOFlipCache(AIOFlipBase):
         await self._settled()
         return await self._drive(self._scan.size(await self._anchors()))
 
-    async def to_dict(self) -> dict[Any, Any]:
+    async def to_dict(self) -> dict[K, V]:
         """Return a plain dict of all items.  As iteration over them."""
         await self._settled()
         return await self._drive(self._scan.to_dict(await self._anchors()))
 
-    async def copy(self) -> dict[Any, Any]:
+    async def copy(self) -> dict[K, V]:
         """Return a plain dict of all items: as :meth:`to_dict`."""
         return await self.to_dict()
 
