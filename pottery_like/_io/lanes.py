@@ -17,6 +17,7 @@ from redis.exceptions import RedisError
 from redis.retry import Retry
 
 from pottery_like._core.dialogue import Ask
+from pottery_like._core.op import Ready
 from pottery_like._io import routes
 from pottery_like._io.exchange import Exchange
 from pottery_like._io.routes import Route, Ways
@@ -28,6 +29,13 @@ SLACK = 0.05
 
 FRESH = 0.1
 """Seconds for which a connection isn't looked at before it is used again."""
+
+_PING = b"*1\r\n$4\r\nPING\r\n"
+"""Goes ahead of what others are waiting for.
+
+Of the clients that a server has something to write to after a turn, it begins with the one that joined them last.  This
+one has joined them before the operation sends its message to a waiter, so that the waiter is not the second to wake.
+"""
 
 _PLAIN = (redis.Connection, redis.SSLConnection, redis.UnixDomainSocketConnection)
 
@@ -90,6 +98,13 @@ class Lane(Route):
         if seconds < self.timeout - SLACK and not connection.can_read(max(0.0, seconds)):
             raise redis.TimeoutError("no reply in time")
         return connection.read_response(disable_decoding=True, disconnect_on_error=False)
+
+    def skip(self, connection: Any, seconds: float) -> None:
+        """Read a reply that says nothing."""
+        try:
+            self.read(connection, seconds)
+        except redis.ResponseError:
+            pass
 
     def give_back(self, connection: Any) -> None:
         """Take back a connection that has been read to the end."""
@@ -156,13 +171,17 @@ def exchange(ways: Sequence[Way], step: Ask) -> list[Any]:
     # One master, and most often nothing unusual happens: others may be waiting for what is sent here.
     began = time.monotonic()
     connection = None
+    awaited = isinstance(op, Ready)
     try:
         connection = lane.open()
-        connection.send_packed_command((op.packed(),))
+        connection.send_packed_command((_PING + op.packed() if awaited else op.packed(),))
+        if awaited:
+            lane.skip(connection, step.timeout)
+            awaited = False
         reply = lane.read(connection, step.timeout)
     except BaseException as error:
         left = max(0.0, step.timeout - (time.monotonic() - began))
-        return _exchange([_Begun(lane, connection, error)], replace(step, timeout=left))
+        return _exchange([_Begun(lane, connection, error, ahead=awaited)], replace(step, timeout=left))
     lane.give_back(connection)
     try:
         return [decoded(lane.client, op, reply)]
@@ -171,12 +190,16 @@ def exchange(ways: Sequence[Way], step: Ask) -> list[Any]:
 
 
 class _Begun:
-    """A lane on which an exchange has come to an error, which comes once more: the rest is as for any other."""
+    """A lane on which an exchange has come to an error, which comes once more: the rest is as for any other.
 
-    def __init__(self, lane: Lane, connection: Any, error: BaseException) -> None:
+    :param ahead: whether a reply that says nothing precedes the operation's.
+    """
+
+    def __init__(self, lane: Lane, connection: Any, error: BaseException, *, ahead: bool) -> None:
         self._lane = lane
         self._connection = connection
         self._error: BaseException | None = error
+        self._ahead = ahead
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._lane, name)
@@ -185,6 +208,7 @@ class _Begun:
         connection, self._connection = self._connection, None
         if connection is None:
             self._raise()
+            self._ahead = False
             return self._lane.open()
         return connection
 
@@ -194,6 +218,9 @@ class _Begun:
 
     def read(self, connection: Any, seconds: float) -> Any:
         self._raise()
+        if self._ahead:
+            self._lane.skip(connection, seconds)
+            self._ahead = False
         return self._lane.read(connection, seconds)
 
     def _raise(self) -> None:

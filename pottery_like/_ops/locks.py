@@ -68,6 +68,15 @@ def answered(reply: Any) -> Answer:
     return Answer(False, left=left / 1000, holder=holder.decode(errors="replace"))
 
 
+NO_LINE = Answer(False)
+"""The answer to who wanted to join the line, and found none."""
+
+
+def queued(reply: int) -> Answer:
+    """Decode the number of those who stand in the line now."""
+    return Answer(False, left=-1) if reply else NO_LINE
+
+
 class LockOps:
     """What is sent about one key.
 
@@ -95,6 +104,10 @@ class LockOps:
             answered, False,
         )  # fmt: skip
 
+    def join(self, token: str, lease: int, channel: str) -> Op[Answer] | None:
+        """Join the line if there is one, which takes no script; None where it takes one."""
+        return Op("RPUSHX", self._keys[1:2], (self.entry(token, lease, channel).encode(),), queued, False)
+
     def release(self, token: str, entry: str) -> Op[bool]:
         """Give the lock to the first in the line, or free it; and leave the line."""
         return Op(self._release, self._keys, (token.encode(), entry.encode()), bool, False)
@@ -115,6 +128,7 @@ class Locking:
     :param masters: the masters, for the exceptions.
     :param lease: seconds.
     :ivar timeout: seconds that a master may take to answer.
+    :ivar crowded: whether there was a line the last time: the next one to come joins it, and asks for nothing else.
     """
 
     def __init__(self, ops: LockOps, masters: Sequence[Any], lease: float) -> None:
@@ -124,6 +138,7 @@ class Locking:
         self._count = len(masters)
         self._quorum = majority(self._count)
         self.timeout = patience(lease, self._count)
+        self.crowded = False
 
     @property
     def _milliseconds(self) -> int:
@@ -267,8 +282,13 @@ class _Waiter:
                 self._channels = yield Listen(self.token, False)
             started = now()
             replies = yield self._attempt(again)
-            again = True
             answers = [_result(reply) for reply in replies]
+            if not again and self._count == 1:
+                answer = answers[0]
+                self._locking.crowded = isinstance(answer, Answer) and answer.left < 0
+                if answer is NO_LINE:
+                    continue
+            again = True
             held = [each for each in answers if isinstance(each, Answer) and each.held]
             if len(held) >= self._quorum:
                 hold = self._hold(started, held[0].fence)
@@ -314,6 +334,10 @@ class _Waiter:
         self._clear = False
         # Where it has once joined the line it may still stand there when nobody listens any more.
         self._used = tuple(new or old for new, old in zip(self._channels, self._used, strict=True))
+        if self._locking.crowded and not again and self._channels[0]:
+            joining = self._ops.join(self.token, milliseconds, self._channels[0])
+            if joining is not None:
+                return self._locking.ask((joining,), ops, timeout)
         return self._locking.ask(ops(again), ops, timeout)
 
     def _hold(self, started: float, fence: str) -> Hold:

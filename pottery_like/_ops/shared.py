@@ -36,6 +36,9 @@ class SharedOps(LockOps):
         args = (token.encode(), lease, channel.encode(), b"1" if again else b"", self._letter, self._limit)
         return Op(self._scripts["acquire"], self._keys, args, answered, False)
 
+    def join(self, token: str, lease: int, channel: str) -> None:
+        """Join the line if there is one: who fits comes in past it, so that takes the script."""
+
     def release(self, token: str, entry: str) -> Op[bool]:
         """Go out, leave the line, and let in who fits now."""
         return Op(self._scripts["release"], self._keys, (token.encode(), entry.encode(), self._letter), bool, False)

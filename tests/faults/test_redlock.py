@@ -18,7 +18,7 @@ import redis.asyncio
 from pottery_like.aio.redlock import AIORedlock
 from pottery_like.exceptions import QuorumIsImpossible, ReleaseUnlockedLock
 from pottery_like.redlock import Redlock
-from tests.support.locks import Actor, InBackground
+from tests.support.locks import Actors, InBackground
 from tests.support.proxy import proxied
 from tests.support.servers import Node, wait_until
 
@@ -34,38 +34,6 @@ def nodes(five: list[Node]) -> list[Node]:
 @pytest.fixture(params=WORLDS)
 def world(request: pytest.FixtureRequest) -> str:
     return str(request.param)
-
-
-class Actors:
-    def __init__(self, world: str) -> None:
-        self.world = world
-        self.name = uuid.uuid4().hex
-        self.key = f"redlock:{self.name}"
-        self._made: list[Actor] = []
-
-    def __call__(self, ports: list[int], **options: Any) -> Any:
-        kind: Any = AIORedlock if self.world == "aio" else Redlock
-        package: Any = redis.asyncio if self.world == "aio" else redis
-        actor = Actor(
-            lambda masters: kind(key=self.name, masters=masters, **options),
-            lambda: [package.Redis(port=port) for port in ports],
-            self.world,
-        )
-        self._made.append(actor)
-        return actor
-
-    def holders(self, nodes: list[Node]) -> list[bytes | None]:
-        """Return what the masters that run hold."""
-        values = []
-        for node in nodes:
-            if node.process is not None:
-                with redis.Redis(port=node.port) as client:
-                    values.append(client.get(self.key))
-        return values
-
-    def close(self) -> None:
-        for actor in self._made:
-            actor.close()
 
 
 @pytest.fixture

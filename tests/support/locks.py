@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import uuid
 from collections.abc import Callable
 from typing import Any
 
-from tests.support.servers import Setup
+import redis
+import redis.asyncio
+
+from pottery_like.aio.redlock import AIORedlock
+from pottery_like.redlock import Redlock
+from tests.support.servers import Node, Setup
 
 
 class Actor:
@@ -105,3 +111,40 @@ class InBackground:
 def clients_of(setup: Setup) -> Callable[[], list[Any]]:
     """Return what makes a list with one client of a cell of the matrix."""
     return lambda: [setup.client()]
+
+
+class Actors:
+    """Locks on one key.
+
+    :ivar name: the key, without the prefix.
+    """
+
+    def __init__(self, world: str) -> None:
+        self.world = world
+        self.name = uuid.uuid4().hex
+        self.key = f"redlock:{self.name}"
+        self._made: list[Actor] = []
+
+    def __call__(self, ports: list[int], **options: Any) -> Any:
+        kind: Any = AIORedlock if self.world == "aio" else Redlock
+        package: Any = redis.asyncio if self.world == "aio" else redis
+        actor = Actor(
+            lambda masters: kind(key=self.name, masters=masters, **options),
+            lambda: [package.Redis(port=port) for port in ports],
+            self.world,
+        )
+        self._made.append(actor)
+        return actor
+
+    def holders(self, nodes: list[Node]) -> list[bytes | None]:
+        """Return what the masters that run hold."""
+        values = []
+        for node in nodes:
+            if node.process is not None:
+                with redis.Redis(port=node.port) as client:
+                    values.append(client.get(self.key))
+        return values
+
+    def close(self) -> None:
+        for actor in self._made:
+            actor.close()

@@ -15,6 +15,7 @@ class Proxy:
 
     :ivar round_trips: how often a client has written after it had read everything before.
     :ivar lose: how many further replies are read from the server and not passed on; the connection is closed instead.
+    :ivar spare: what is in data that isn't lost.
     :ivar frozen: whether nothing is passed on, in neither direction, while all connections stay open.
     :ivar silent: whether lost replies leave the connection open, so that the client has to time out.
     """
@@ -25,6 +26,7 @@ class Proxy:
         self.port: int = self._listener.getsockname()[1]
         self.round_trips = 0
         self.lose = 0
+        self.spare: bytes | None = None
         self.silent = False
         self.frozen = False
         self._open: set[socket.socket] = set()
@@ -68,7 +70,7 @@ class Proxy:
                             waiting = True
                             server.sendall(data)
                             continue
-                        if self.lose > 0:
+                        if self.lose > 0 and not (self.spare and self.spare in data):
                             self.lose -= 1
                             if self.silent:
                                 continue

@@ -9,7 +9,7 @@ import pytest
 from pottery_like._core.dialogue import Ask, Await, Forget, Listen, Repeated, drift, majority, patience
 from pottery_like._ops.holds import Hold, Holds, now
 from pottery_like._ops.lock_handle import wait_of
-from pottery_like._ops.locks import Answer, Locking, LockOps
+from pottery_like._ops.locks import NO_LINE, Answer, Locking, LockOps
 from pottery_like.exceptions import ExtendUnlockedLock, QuorumIsImpossible, ReleaseUnlockedLock
 
 HELD, FULL = Answer(True), Answer(False, left=9.0, holder="x" * 32)
@@ -87,6 +87,34 @@ def test_waiting_ends_with_an_undo() -> None:
     assert isinstance(steps[-2], Forget)
     assert steps[-1].ops[0].name == "lock_release"
     assert all(step.seconds <= 0.001 for step in steps if isinstance(step, Await))
+
+
+def test_where_there_was_a_line_it_is_joined() -> None:
+    made = locking(1)
+    line = Answer(False, left=-1)
+
+    def names(*answers: list[Any]) -> list[str]:
+        dialogue, left, asked = made.acquire(None, raising=False), list(answers), []
+        step = next(dialogue)
+        try:
+            while True:
+                if isinstance(step, Ask):
+                    asked.append(step.ops[0].name)
+                    if not left:
+                        return asked
+                    step = dialogue.send(left.pop(0))
+                else:
+                    step = dialogue.send(("channel",) if isinstance(step, Listen) else "7")
+        except StopIteration:
+            return asked
+
+    assert names([Answer(False, left=9)]) == ["lock_acquire"]
+    assert names([line]) == ["lock_acquire"]
+    assert names([line]) == ["RPUSHX"]
+    # Lost and repeated, it is the script that says whether it stands in the line already.
+    assert names([Repeated(line)]) == ["RPUSHX"]
+    assert names([NO_LINE], [HELD]) == ["RPUSHX", "lock_acquire"]
+    assert names([Answer(False, left=9)]) == ["lock_acquire"]
 
 
 def test_interrupted_is_undone() -> None:

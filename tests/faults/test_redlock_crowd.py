@@ -1,0 +1,132 @@
+"""Locks that others wait for, and what is sent then: it is not what a free lock takes."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import uuid
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+import pytest
+import redis
+
+from pottery_like._io import hub
+from pottery_like.redlock import Redlock
+from tests.support.locks import Actors, InBackground
+from tests.support.proxy import proxied
+from tests.support.servers import Node, wait_until
+
+
+@pytest.fixture
+def actors(world: str) -> Iterator[Actors]:
+    made = Actors(world)
+    yield made
+    made.close()
+
+
+def test_lost_replies_where_others_wait(actors: Actors, node: Node) -> None:
+    """Who found a line the last time joins it by a plain command; who has waited releases behind a PING."""
+    line = f"{{{actors.key}}}:waiters"
+    with proxied(node.port) as proxy, redis.Redis(port=node.port) as client:
+        lock, first, second = actors([proxy.port]), actors([node.port]), actors([node.port])
+        # All listen to one channel, also by way of the proxy.
+        proxy.spare = b"message"
+        calls: dict[Any, InBackground] = {}
+
+        def join(who: Any, place: int) -> None:
+            calls[who] = InBackground(who.acquire)
+            wait_until(lambda: client.llen(line) == place, "it waits")
+
+        second.acquire()
+        join(first, 1)
+        join(lock, 2)
+        # The first time the script has to say that there is a line.
+        for lost in (0, 1, 1):
+            second.release()
+            assert calls[first].wait() is True
+            join(second, 2)
+            first.release()
+            assert calls[lock].wait() is True
+            join(first, 2)
+            proxy.lose = lost
+            lock.release()
+            assert calls[second].wait() is True
+            assert lock.locked() == 0  # over a new connection
+            proxy.lose = lost
+            before = client.info("commandstats")["cmdstat_rpushx"]["calls"]
+            join(lock, 2)
+            wait_until(lambda: proxy.lose == 0, "the reply was lost")
+            assert client.info("commandstats")["cmdstat_rpushx"]["calls"] == before + 1
+        second.release()
+        assert calls[first].wait() is True
+        first.release()
+        assert calls[lock].wait() is True
+        lock.release()
+        assert not client.exists(actors.key, line)
+
+
+def test_interrupted_while_releasing_to_a_waiter(node: Node) -> None:
+    """What was sent is read to its end, so that the next reply on the connection is the next question's."""
+
+    class Interrupted(BaseException):
+        pass
+
+    def interrupt(number: int, frame: Any) -> None:
+        raise Interrupted
+
+    name = uuid.uuid4().hex
+    with proxied(node.port) as proxy:
+        lock = Redlock(key=name, masters=redis.Redis(port=proxy.port))
+        other = Redlock(key=name, masters=redis.Redis(port=node.port))
+        other.acquire()
+        calls = InBackground(lock.acquire), InBackground(other.release)
+        assert calls[0].wait() is True
+        assert calls[1].wait() is None
+        waiting = InBackground(other.acquire)
+        with redis.Redis(port=node.port) as client:
+            wait_until(lambda: client.llen(f"{{{lock.key}}}:waiters") == 1, "the other one waits")
+        before = signal.signal(signal.SIGALRM, interrupt)
+        thawing = threading.Timer(0.5, setattr, (proxy, "frozen", False))
+        proxy.frozen = True
+        try:
+            signal.setitimer(signal.ITIMER_REAL, 0.2)
+            thawing.start()
+            with pytest.raises(Interrupted):
+                lock.release()
+        finally:
+            signal.signal(signal.SIGALRM, before)
+            thawing.join()
+        assert waiting.wait() is True
+        for _ in range(3):
+            assert lock.acquire(False) is False
+        other.release()
+        for _ in range(3):
+            assert lock.acquire(False) is True
+            assert lock.locked() > 0
+            lock.release()
+
+
+def test_who_listens_to_one_server_learns_of_another(five: list[Node], monkeypatch: pytest.MonkeyPatch) -> None:
+    made = hub.Hub()
+    monkeypatch.setattr(hub, "hub", made)
+    monkeypatch.setattr(hub, "SLICE", 60)
+    locks, calls = [], []
+    for node in five[:3]:
+        name, url = uuid.uuid4().hex, f"redis://127.0.0.1:{node.port}"
+        holder, waiter = (Redlock(key=name, masters=url, auto_release_time=60) for _ in range(2))
+        holder.acquire()
+        locks.append((holder, waiter))
+        calls.append(InBackground(waiter.acquire, timeout=30))
+        with redis.Redis(port=node.port) as client:
+            wait_until(partial(client.llen, f"{{{holder.key}}}:waiters"), "it waits")
+    # The first waiter reads for the others, whose connections came later.
+    for (holder, waiter), call in reversed(list(zip(locks, calls, strict=True))):
+        holder.release()
+        assert call.wait() is True
+        waiter.release()
+    for line in list(made._lines.values()):
+        made._drop(line)
+    for end in made._waker or ():
+        end.close()
