@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Iterable
+from functools import cached_property
 from types import TracebackType
 from typing import Any, Literal, TypeVar
 
@@ -83,16 +84,12 @@ class Redlock(LockHandle):
             reentrant=reentrant,
             alive=_alive,
         )
-        self._made_conductor: Conductor | None = None
         self.lost_event = threading.Event()
         """Set when a lease that is renewed by ``auto_extend`` was lost; cleared by the next acquisition."""
 
-    @property
+    @cached_property
     def _conductor(self) -> Conductor:
-        conductor = self._made_conductor
-        if conductor is None:
-            conductor = self._made_conductor = Conductor(self._sources, self._ops.key, self._locking.timeout)
-        return conductor
+        return Conductor(self._sources, self._ops.key, self._locking.timeout)
 
     def _conduct(self, dialogue: Dialogue[T]) -> T:
         return self._conductor.conduct(dialogue)
@@ -147,7 +144,7 @@ class Redlock(LockHandle):
         :raises ReleaseUnlockedLock: it isn't held through this object, or the lease has ended.
         :raises QuorumIsImpossible: half of the masters or more failed, and ``raise_on_redis_errors`` is set.
         """
-        hold = self._mine()
+        hold = self._holds.find(threading.current_thread())
         if hold is None:
             raise ReleaseUnlockedLock(self.key, self.masters)
         self._give_up(hold, raise_on_redis_errors)
@@ -158,7 +155,8 @@ class Redlock(LockHandle):
         if self.auto_extend:
             renewer(self._conductor.ways).drop(hold)
         self._holds.remove(hold)
-        self._conduct(self._locking.release(hold, raising=self._raising(raise_on_redis_errors)))
+        raising = self.raise_on_redis_errors if raise_on_redis_errors is None else raise_on_redis_errors
+        self._conductor.conduct(self._locking.release(hold, raising=raising))
 
     def extend(self, *, raise_on_redis_errors: bool | None = None) -> None:
         """Let the lease begin anew: ``auto_release_time`` seconds from now.  1 round trip to each master.

@@ -52,7 +52,7 @@ class Conductor:
             step = next(dialogue)
             while True:
                 try:
-                    result = self._take(step)
+                    result = exchange(self.ways, step) if isinstance(step, Ask) else self._take(step)
                 except BaseException as error:
                     step = dialogue.throw(error)
                 else:
@@ -62,8 +62,6 @@ class Conductor:
             return value
 
     def _take(self, step: Step) -> Any:
-        if isinstance(step, Ask):
-            return exchange(self.ways, step)
         if isinstance(step, Await):
             return the_hub().wait(step.token, step.seconds, last=step.last)
         if isinstance(step, Listen):

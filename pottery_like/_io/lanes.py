@@ -174,7 +174,7 @@ def exchange(ways: Sequence[Way], step: Ask) -> list[Any]:
     awaited = isinstance(op, Ready)
     try:
         connection = lane.open()
-        connection.send_packed_command((_PING + op.packed() if awaited else op.packed(),))
+        connection.send_packed_command((_PING + op.words if isinstance(op, Ready) else op.packed(),))
         if awaited:
             lane.skip(connection, step.timeout)
             awaited = False

@@ -9,12 +9,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from pottery_like._core.op import Op
-
-
-def now() -> float:
-    """Return the local time in seconds, from a clock that nobody sets and that goes on while the machine sleeps."""
-    return _clock()
+from pottery_like._core.dialogue import Ask
 
 
 def _best() -> Callable[[], float]:
@@ -22,7 +17,8 @@ def _best() -> Callable[[], float]:
     return time.monotonic if boot is None else partial(time.clock_gettime, boot)
 
 
-_clock = _best()
+now = _best()
+"""Returns the local time in seconds, from a clock that nobody sets and that goes on while the machine sleeps."""
 
 
 @dataclass(eq=False, slots=True)
@@ -30,7 +26,7 @@ class Hold:
     """One acquisition.
 
     :param token: what the masters hold.
-    :param parting: what gives it up, on each master.
+    :param parting: the step that gives it up.
     :param until: the local time until which the lease lasts for certain.
     :param fence: the fencing token; None with several masters.
     :ivar owner: the thread or task that acquired it.
@@ -43,7 +39,7 @@ class Hold:
     """
 
     token: str
-    parting: tuple[Op[bool], ...]
+    parting: Ask
     until: float
     fence: int | None
     owner: Any = None
@@ -89,7 +85,7 @@ class Holds:
         """Return the owner's latest acquisition, or else the latest of all."""
         process = os.getpid()
         latest = None
-        for hold in reversed(list(self._holds)):
+        for hold in self._holds[::-1]:
             if hold.process == process:
                 if hold.owner is owner:
                     return hold

@@ -166,15 +166,14 @@ class Locking:
 
     def release(self, hold: Hold, *, raising: bool) -> Dialogue[None]:
         """Give up an acquisition."""
-        ops = hold.parting
         sure = not hold.lost
         hold.released = True
         try:
-            replies = yield self.ask(ops)
+            replies = yield hold.parting
         except GeneratorExit:
             raise
         except BaseException:
-            yield self.ask(ops)
+            yield hold.parting
             raise
         # A second run finds the lock given up.  While the lease lasted, only the first run can have done that.
         given = [reply is True or (isinstance(reply, Repeated) and (reply.result or sure)) for reply in replies]
@@ -264,7 +263,6 @@ class _Waiter:
         self._listened = -1.0
         self._clear = True
         self._splits = 0
-        self._parting: tuple[Op[bool], ...] | None = None
         self.token = secrets.token_hex(16)
         self.expecting = False
 
@@ -294,7 +292,6 @@ class _Waiter:
                 hold = self._hold(started, held[0].fence)
                 if not hold.lost:
                     return hold
-            self._parting = None
             self._clear = not held and not failures(answers)
             self._locking.check(answers, raising)
             if not self._waits or self._left() <= 0:
@@ -304,12 +301,13 @@ class _Waiter:
             split = bool(held) and not self._decided(answers)
             pause = self._pause(answers, len(held), split)
             # All that can be done before the lock comes is: others are waiting behind this one.
-            self._parting = tuple(map(Ready.of, self._leaving(self._entries())))
+            hold = self._hold(started, "", ready=True)
             message = yield Await(self.token, pause, self._count == 1)
             if message and self._count == 1:
                 self.expecting = False
                 if now() - started <= self._lease * PROMPT:
-                    return self._hold(started, message)
+                    hold.fence = int(message) if message.isdigit() else None
+                    return hold
             if split and message is None:
                 yield from self._unravel()
 
@@ -340,10 +338,12 @@ class _Waiter:
                 return self._locking.ask((joining,), ops, timeout)
         return self._locking.ask(ops(again), ops, timeout)
 
-    def _hold(self, started: float, fence: str) -> Hold:
+    def _hold(self, started: float, fence: str, *, ready: bool = False) -> Hold:
+        parting = self._leaving(self._entries())
+        if ready:
+            parting = tuple(map(Ready.of, parting))
         until = started + self._lease - drift(self._lease)
-        parting = self._parting or self._leaving(self._entries())
-        return Hold(self.token, parting, until, int(fence) if fence.isdigit() else None)
+        return Hold(self.token, self._locking.ask(parting), until, int(fence) if fence.isdigit() else None)
 
     def _entries(self) -> tuple[str, ...]:
         return tuple(self._ops.entry(self.token, self._milliseconds, channel) for channel in self._used)

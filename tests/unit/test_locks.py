@@ -129,7 +129,7 @@ def test_interrupted_is_undone() -> None:
 
 def hold_of(seconds: float = 10) -> Hold:
     parting = (LockOps("k", fenced=True).release("t" * 32, ""),)
-    return Hold("t" * 32, parting, now() + seconds, None)
+    return Hold("t" * 32, locking(1).ask(parting), now() + seconds, None)
 
 
 def test_release_twice_counts_once() -> None:
