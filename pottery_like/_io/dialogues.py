@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import redis
 
-from pottery_like._core.dialogue import Ask, Await, Dialogue, Listen, Step
+from pottery_like._core.dialogue import Ask, Await, Dialogue, Forget, Listen
 from pottery_like._core.op import Pause
 from pottery_like._io import servers
 from pottery_like._io.hub import the_hub
@@ -61,7 +61,7 @@ class Conductor:
             value: T = stop.value
             return value
 
-    def _take(self, step: Step) -> Any:
+    def _take(self, step: Await | Forget | Listen | Pause) -> Any:
         if isinstance(step, Await):
             return the_hub().wait(step.token, step.seconds, last=step.last)
         if isinstance(step, Listen):
