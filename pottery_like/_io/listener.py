@@ -22,6 +22,12 @@ UNLINKED = 0.5
 """Seconds after which it is looked whether trackers without links are still there: nobody says when one is gone."""
 LONGEST = 60.0
 """Seconds to sleep when nothing is due."""
+TURN = 0.002
+"""Seconds; who waits longer for his turn at the interpreter waits for a thread that computes without a rest."""
+ASIDE = 0.0001
+"""Seconds that let another thread begin its turn."""
+PRESSED, CALM = 50, 1
+"""How many turns have to come in time before one is no longer asked for in advance; and at the first news."""
 
 
 class Ends:
@@ -62,6 +68,7 @@ class Listener:
         self._links: list[Link] = []
         self._thread: threading.Thread | None = None
         self._waker: socket.socket | None = None
+        self._pressed = 0
 
     def serve(self, tracker: Tracker) -> None:
         """Look after a tracker, until it wants no more."""
@@ -142,12 +149,34 @@ class Listener:
                 if not self._trackers and self._ended():
                     return False
                 longest = LONGEST if links else UNLINKED
-                for key, _ in selector.select(max(0.0, min(longest, due - time.monotonic()))):
+                for key, _ in self._news(selector, links, min(longest, due - time.monotonic())):
                     if key.data is not None:
                         key.data()
                     else:
                         with contextlib.suppress(BlockingIOError):
                             receiver.recv(4096)
+
+    def _news(self, selector: selectors.BaseSelector, links: list[Link], seconds: float) -> list[Any]:
+        """Return what there is to be read, having waited for it."""
+        if not self._pressed:
+            events = selector.select(max(0.0, seconds))
+            self._pressed = CALM if events else 0
+            return events
+        # A thread that computes lets another one have its turn 5 ms after that was woken.  So the turn is asked for
+        # before there is any news, which then has to wait for half as long.
+        began = time.monotonic()
+        if self._pressed == PRESSED:
+            events: list[Any] = []
+            time.sleep(ASIDE)
+        else:
+            events = selector.select(max(0.0, min(TURN / 2, seconds)))
+        if time.monotonic() - began < TURN:
+            self._pressed -= 1
+            return events
+        self._pressed = PRESSED
+        for link in links:
+            link.hear()
+        return events or selector.select(0)
 
     def _follow(self, selector: selectors.BaseSelector, link: Link, asking: set[Link]) -> None:
         try:
