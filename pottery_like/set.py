@@ -144,8 +144,6 @@ class RedisSet(Container[SetOps[T]], MutableSet[T]):
         """Keep only what is in all of ``others``, and the expiry.
 
         O(m), 1 round trip, atomic; beyond a thousand elements, they are sent ahead, pipelined.
-
-        :raises ValueError: the key has a ``}`` but no hash tag, so no second key can be put beside it.
         """
         self._drive(self._ops.intersection_update(self._operands(others)))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from binascii import crc_hqx
 from functools import lru_cache
+from itertools import count
 
 SLOTS = 16384
 RANDOM_PREFIX = "pottery:"
@@ -35,6 +36,16 @@ def slot(key: bytes) -> int:
     return crc_hqx(hash_tag(key) or key, 0) % SLOTS
 
 
+@lru_cache(maxsize=4096)
+def slot_tag(number: int) -> bytes:
+    """Return a hash tag for a slot: the smallest number that is in it.
+
+    >>> slot_tag(slot(b"a}b"))
+    b'20658'
+    """
+    return next(tag for tag in map(b"%d".__mod__, count()) if crc_hqx(tag, 0) % SLOTS == number)
+
+
 def sibling(key: bytes, suffix: str) -> bytes:
     """Return a further key for the container at ``key``, in the same hash slot.
 
@@ -42,16 +53,13 @@ def sibling(key: bytes, suffix: str) -> bytes:
     b'{basket}:staging'
     >>> sibling(b"{user:7}:basket", "staging")
     b'{user:7}:basket:staging'
-
-    :raises ValueError: ``key`` can't be tagged: it has a ``}`` but no hash tag of its own.
+    >>> sibling(b"a}b", "staging")
+    b'{20658}:a}b:staging'
     """
     if hash_tag(key) is not None:
         return key + b":" + suffix.encode()
     if b"}" in key:
-        raise ValueError(
-            f"key {key.decode(errors='replace')!r} has a '}}' but no hash tag; "
-            "no second key can be put into its cluster slot: leave out the braces or use a tag like '{name}'"
-        )
+        return b"{%b}:%b:%b" % (slot_tag(slot(key)), key, suffix.encode())
     return b"{" + key + b"}:" + suffix.encode()
 
 

@@ -67,7 +67,7 @@ class Runner(Waits):
         except (RedisError, OSError, Unsent) as error:
             if note is not None:
                 note(None)
-            reply = await self._recover(op, started, error)
+            reply = await self._recover(op, started, error, note)
         result: T = decoded(self.client, op, reply)
         return result
 
@@ -238,7 +238,7 @@ class Runner(Waits):
             await release(place, connection)
         return replies
 
-    async def _recover(self, op: Op[Any], started: float, error: Exception) -> Any:
+    async def _recover(self, op: Op[Any], started: float, error: Exception, note: Note | None = None) -> Any:
         recovery = Recovery(self.client, op, self._settings, started)
         while True:
             attempt = recovery.after(error)
@@ -247,7 +247,7 @@ class Runner(Waits):
             try:
                 place = await self._prepared(op, attempt)
                 argv = op.eval_argv() if attempt.source else op.argv()
-                return await self._exchange(place, argv, asking=attempt.asking)
+                return await self._exchange(place, argv, asking=attempt.asking, note=note)
             except (RedisError, OSError, Unsent) as failure:
                 error = failure
 

@@ -158,6 +158,7 @@ class Listener:
 
     def _news(self, selector: selectors.BaseSelector, links: list[Link], seconds: float) -> list[Any]:
         """Return what there is to be read, having waited for it."""
+        events: list[Any] = []
         if not self._pressed:
             events = selector.select(max(0.0, seconds))
             self._pressed = CALM if events else 0
@@ -166,7 +167,6 @@ class Listener:
         # before there is any news, which then has to wait for half as long.
         began = time.monotonic()
         if self._pressed == PRESSED:
-            events: list[Any] = []
             time.sleep(ASIDE)
         else:
             events = selector.select(max(0.0, min(TURN / 2, seconds)))

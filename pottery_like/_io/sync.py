@@ -70,7 +70,7 @@ class Runner:
         except (RedisError, OSError, Unsent) as error:
             if note is not None:
                 note(None)
-            reply = self._recover(op, started, error)
+            reply = self._recover(op, started, error, note)
         result: T = decoded(self.client, op, reply)
         return result
 
@@ -336,7 +336,7 @@ class Runner:
             pool.release(connection)
         return replies
 
-    def _recover(self, op: Op[Any], started: float, error: Exception) -> Any:
+    def _recover(self, op: Op[Any], started: float, error: Exception, note: Note | None = None) -> Any:
         recovery = Recovery(self.client, op, self._settings, started)
         while True:
             attempt = recovery.after(error)
@@ -345,7 +345,7 @@ class Runner:
             try:
                 pool = self._prepared(op, attempt)
                 argv = op.eval_argv() if attempt.source else op.argv()
-                return self._exchange(pool, argv, asking=attempt.asking)
+                return self._exchange(pool, argv, asking=attempt.asking, note=note)
             except (RedisError, OSError, Unsent) as failure:
                 error = failure
 

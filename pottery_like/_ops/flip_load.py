@@ -10,6 +10,7 @@ from pottery_like._core.local import LocalTier
 from pottery_like._core.lua import script
 from pottery_like._core.op import Op
 from pottery_like._ops.flight import KeyEntry, Outcome
+from pottery_like._ops.flip_texts import beside
 from pottery_like._ops.flipcache import FlipOps, lifetime
 
 
@@ -20,7 +21,6 @@ class FlipEntry(KeyEntry):
     :param name: the Redis key.
     :param encode: returns the bytes to store and the milliseconds that they live, 0 for no end.
     :param lease: seconds.
-    :raises ValueError: in a cluster, the key has a ``}`` but no hash tag, so that no second key can share its slot.
     """
 
     __slots__ = ("_ops", "encode")
@@ -28,18 +28,13 @@ class FlipEntry(KeyEntry):
     def __init__(
         self, ops: FlipOps, name: bytes, encode: Callable[[Any], tuple[bytes, int] | None], lease: float
     ) -> None:
-        flights = ops.beside(name, b"flights")
-        if flights is None:
-            raise ValueError(f"{name!r} has a '}}' but no hash tag: no second key can be put into its cluster slot")
-        super().__init__(name, flights, lease)
+        super().__init__(name, beside(name, b"flights"), lease)
         self._ops = ops
         self.encode = encode
 
     def wake(self, token: bytes) -> bytes:
         """Return the key of the list on which the waiters for this token's flight wait."""
-        key = self._ops.beside(self.key, b"wake:" + token)
-        assert key is not None
-        return key
+        return beside(self.key, b"wake:" + token)
 
     def store(self, token: bytes, value: Any, took: float) -> Op[bytes | None] | None:
         """Store what was computed, unless it has been overtaken: one script."""

@@ -13,7 +13,7 @@ from fractions import Fraction
 from typing import Any
 from uuid import UUID
 
-from pottery_like._core.keys import hash_tag
+from pottery_like._core.keys import hash_tag, slot, slot_tag
 from pottery_like.codecs import broken
 from pottery_like.exceptions import DecodeError
 
@@ -173,10 +173,8 @@ def _int_text(key: Any) -> str:
     return str(number)
 
 
-def beside(key: bytes, purpose: bytes, clustered: bool = True) -> bytes | None:
-    """Return a further key in the slot of ``key`` and outside every cache; None where there can be none.
-
-    :param clustered: whether the slot matters.
+def beside(key: bytes, purpose: bytes) -> bytes:
+    """Return a further key in the slot of ``key`` and outside every cache.
 
     >>> beside(b"users:7", b"flights")
     b'{users:7}/flights'
@@ -187,7 +185,7 @@ def beside(key: bytes, purpose: bytes, clustered: bool = True) -> bytes | None:
     if tag is not None:
         return b"{" + tag + b"}/" + purpose + b":" + key
     if b"}" in key:
-        return None if clustered else b"{}/" + purpose + b":" + key
+        return b"{" + slot_tag(slot(key)) + b"}/" + purpose + b":" + key
     return b"{" + key + b"}/" + purpose
 
 

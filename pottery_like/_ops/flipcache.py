@@ -159,13 +159,9 @@ class FlipOps:
             return Op(script("flip_set"), (name,), (*self.says, ms, raw), ok, True)
         return Op("SET", (name,), (raw, b"PX", ms) if ms else (raw,), ok, True)
 
-    def beside(self, name: bytes, purpose: bytes) -> bytes | None:
-        """Return a further key that can be used together with a key; None where there can be none."""
-        return beside(name, purpose, self.clustered)
-
     def with_flights(self, names: tuple[bytes, ...]) -> tuple[bytes, ...]:
         """Return keys, and those by which computations of their values in progress would be stored."""
-        return *names, *(key for key in (self.beside(name, b"flights") for name in names) if key is not None)
+        return *names, *(beside(name, b"flights") for name in names)
 
     def delete(self, name: bytes) -> Op[None]:
         """``del cache[key]``: UNLINK; a script where the change is published."""

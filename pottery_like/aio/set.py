@@ -120,10 +120,7 @@ class AIORedisSet(AIOContainer[SetOps[T]]):
         await self._drive(self._ops.update(await self._operands(others)))
 
     async def intersection_update(self, *others: Elements[Any]) -> None:
-        """``s &= other``.  O(m), 1 round trip, atomic; beyond a thousand elements, they are sent ahead, pipelined.
-
-        :raises ValueError: the key has a ``}`` but no hash tag, so no second key can be put beside it.
-        """
+        """``s &= other``.  O(m), 1 round trip, atomic; beyond a thousand elements, they are sent ahead, pipelined."""
         await self._drive(self._ops.intersection_update(await self._operands(others)))
 
     async def difference_update(self, *others: Elements[Any]) -> None:

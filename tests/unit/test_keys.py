@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from redis.crc import key_slot
 
-from pottery_like._core.keys import container_key, sibling, slot
+from pottery_like._core.keys import SLOTS, container_key, sibling, slot, slot_tag
 from pottery_like._core.op import Op, ok
 
 
@@ -17,14 +17,15 @@ def test_slot_is_the_clusters(key: bytes) -> None:
 
 
 @given(st.text(st.sampled_from("ab{}:"), min_size=1, max_size=8).map(str.encode))
-def test_a_sibling_is_in_the_slot_or_refused(key: bytes) -> None:
-    try:
-        other = sibling(key, "more")
-    except ValueError:
-        assert b"}" in key
-    else:
-        assert slot(other) == slot(key) == key_slot(other)
-        assert other != key
+def test_a_sibling_is_in_the_slot(key: bytes) -> None:
+    other = sibling(key, "more")
+    assert slot(other) == slot(key) == key_slot(other)
+    assert other != key
+
+
+def test_every_slot_has_a_tag() -> None:
+    for number in (0, 1, SLOTS // 2, SLOTS - 1):
+        assert key_slot(slot_tag(number)) == number
 
 
 def test_bad_keys() -> None:

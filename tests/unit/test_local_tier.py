@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from pottery_like._core.evict import Deadlines, Frequencies
+from pottery_like._core.keys import slot
 from pottery_like._core.local import Entry, LocalTier
 from pottery_like._core.localviews import MappedTier
 from pottery_like._ops.flip_texts import Names, beside, text
@@ -388,5 +389,6 @@ def test_keys_that_come_back() -> None:
 
 
 def test_keys_beside() -> None:
-    assert beside(b"n:a}", b"x") is None
+    assert beside(b"n:a}", b"x").endswith(b"}/x:n:a}")
+    assert slot(beside(b"n:a}", b"x")) == slot(b"n:a}")
     assert beside(b"n:{a}b", b"x") == b"{a}/x:n:{a}b"
