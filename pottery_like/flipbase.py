@@ -215,6 +215,10 @@ class FlipBase(dict[K, V]):
             # When it was interrupted: what it has begun must be known to be over.
             program.close()
 
+    def _introduce(self) -> None:
+        if not self._scan.introduced:
+            self._drive(self._scan.introduce())
+
     # Writing back.
 
     def _change(self, program: FlipProgram[bool]) -> None:

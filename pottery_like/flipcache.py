@@ -191,7 +191,7 @@ class FlipCache(FlipMapping[K, V]):
         :raises TypeError: or ValueError, an argument isn't of the right type; nothing is sent.
         """
         named = checked_tags(tags)
-        self._drive(self._scan.introduce())
+        self._introduce()
         if named:
             self._settled()
             self._drive(self._tags.set(key, value, ttl, named))
@@ -236,7 +236,7 @@ class FlipCache(FlipMapping[K, V]):
 
         :param ttl: seconds that they live; None for the cache's expire_time, ``math.inf`` for no end.
         """
-        self._drive(self._scan.introduce())
+        self._introduce()
         if self._back is not None:
             self._change(self._back.set_many(arg, kwargs, ttl))
         else:
@@ -284,7 +284,7 @@ class FlipCache(FlipMapping[K, V]):
             value: Any = self._drive(self._core.get(key, MISSING))
             if value is not MISSING:
                 return cast("V", value)
-        self._drive(self._scan.introduce())
+        self._introduce()
         made: V = load.outcome(self._flights.fly(fetch(load.entry, left), callback), self._tier)
         return made
 
@@ -299,7 +299,7 @@ class FlipCache(FlipMapping[K, V]):
         :raises OverflowError: ``amount`` doesn't fit into 64 bits.
         """
         self._settled()
-        self._drive(self._scan.introduce())
+        self._introduce()
         return self._drive(self._core.increment(key, amount, ttl))
 
     def touch(self, key: K, ttl: float | timedelta | None = None) -> bool:
@@ -364,7 +364,7 @@ class FlipCache(FlipMapping[K, V]):
     def setdefault(self, key: K, default: V = None) -> V:  # type: ignore[assignment]
         """Return the value of ``key``, after storing ``default`` if there is none.  O(1), 1 round trip, atomic."""
         self._settled()
-        self._drive(self._scan.introduce())
+        self._introduce()
         value: V = self._drive(self._core.setdefault(key, default))
         return value
 

@@ -26,6 +26,9 @@ from pottery_like._io.watching import UNTRACKED, Hearing, Question, Words, accep
 UNREADY = (BlockingIOError, InterruptedError, ssl.SSLWantReadError)
 """What reading raises if there is nothing to be read yet."""
 
+FRESH = 0.1
+"""Seconds for which a connection isn't looked at before it is used again."""
+
 NEVER = Retry(NoBackoff(), 0)
 
 
@@ -84,6 +87,7 @@ class Link:
         self._asked_tracked = 0.0
         # Held by whoever talks on the tracked connection; nobody waits for it except to register prefixes.
         self._talking = threading.Lock()
+        self._spoke = 0.0
         self.wanted = False
 
     def open(self, prefixes: tuple[bytes, ...]) -> None:
@@ -276,8 +280,12 @@ class Link:
         if self.wanted or self.dead or not self._talking.acquire(blocking=False):
             return None
         try:
-            # What can be read now is the end of the connection.
-            if not self.dead and self._tracked._sock is not None and not self._tracked.can_read(0):
+            if (
+                not self.dead
+                and self._tracked._sock is not None
+                # What can be read now is the end of the connection.
+                and (time.monotonic() - self._spoke < FRESH or not self._tracked.can_read(0))
+            ):
                 return self._tracked
         except (RedisError, OSError):
             pass
@@ -290,6 +298,7 @@ class Link:
 
         :param proof: when a write was sent that the server has answered.
         """
+        self._spoke = proof or 0.0
         # In a cluster the other questions must be asked too, however much is written.
         if proof is not None and not self.dead and not self._question.clustered:
             self.pulse.tracked(proof)

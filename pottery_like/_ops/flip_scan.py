@@ -27,18 +27,16 @@ class FlipScan:
         self.names = core.ops.names
         outer = self.names.name.split(":")
         self._outer = [":".join(outer[:count]) for count in range(1, len(outer))]
-        self._said = not self._outer
+        self.introduced = not self._outer
 
     def introduce(self) -> FlipProgram[None]:
         """Before the first write: tell the caches whose names this one's begins with that its keys aren't theirs.
 
         The cache ``a`` has a key ``b:k`` with the same Redis key as the key ``k`` of the cache ``a:b``.
         """
-        if self._said:
-            return
         name = self.names.name.encode()
         yield Batch(tuple(Op("SADD", (_nested(each),), (name,), ok, True) for each in self._outer if each))
-        self._said = True
+        self.introduced = True
 
     def _strangers(self) -> FlipProgram[tuple[bytes, ...]]:
         """The prefixes of the caches whose names begin with this one's."""

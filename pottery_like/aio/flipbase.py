@@ -154,6 +154,10 @@ class AIOFlipBase(Generic[K, V]):
             # When it was cancelled: what it has begun must be known to be over.
             program.close()
 
+    async def _introduce(self) -> None:
+        if not self._scan.introduced:
+            await self._drive(self._scan.introduce())
+
     async def _iterate(self, paging: Any) -> AsyncIterator[Any]:
         await self._settled()
         async for item in self._runner.iterate(paging(await self._anchors())):

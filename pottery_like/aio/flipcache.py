@@ -153,7 +153,7 @@ class AIOFlipCache(AIOFlipBase[K, V]):
         :raises TypeError: or ValueError, an argument isn't of the right type; nothing is sent.
         """
         named = checked_tags(tags)
-        await self._drive(self._scan.introduce())
+        await self._introduce()
         if named:
             await self._settled()
             await self._drive(self._tags.set(key, value, ttl, named))
@@ -197,7 +197,7 @@ class AIOFlipCache(AIOFlipBase[K, V]):
 
         :param ttl: seconds that they live; None for the cache's expire_time, ``math.inf`` for no end.
         """
-        await self._drive(self._scan.introduce())
+        await self._introduce()
         if self._back is not None:
             await self._change(self._back.set_many(arg, kwargs, ttl))
         else:
@@ -245,7 +245,7 @@ class AIOFlipCache(AIOFlipBase[K, V]):
             value: Any = await self._drive(self._core.get(key, MISSING))
             if value is not MISSING:
                 return cast("V", value)
-        await self._drive(self._scan.introduce())
+        await self._introduce()
 
         async def call() -> Any:
             return await settled(callback())
@@ -264,7 +264,7 @@ class AIOFlipCache(AIOFlipBase[K, V]):
         :raises OverflowError: ``amount`` doesn't fit into 64 bits.
         """
         await self._settled()
-        await self._drive(self._scan.introduce())
+        await self._introduce()
         return await self._drive(self._core.increment(key, amount, ttl))
 
     async def touch(self, key: K, ttl: float | timedelta | None = None) -> bool:
@@ -329,7 +329,7 @@ class AIOFlipCache(AIOFlipBase[K, V]):
     async def setdefault(self, key: K, default: V = None) -> V:  # type: ignore[assignment]
         """Return the value of ``key``, after storing ``default`` if there is none.  O(1), 1 round trip, atomic."""
         await self._settled()
-        await self._drive(self._scan.introduce())
+        await self._introduce()
         value: V = await self._drive(self._core.setdefault(key, default))
         return value
 
