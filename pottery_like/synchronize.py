@@ -7,7 +7,8 @@ import inspect
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
-from pottery_like._ops.lock_handle import AUTO_RELEASE_TIME, given_masters, wait_of
+from pottery_like._io import servers
+from pottery_like._ops.lock_handle import AUTO_RELEASE_TIME, wait_of
 from pottery_like.aio.redlock import AIORedlock
 from pottery_like.redlock import Redlock
 
@@ -55,7 +56,7 @@ def synchronize(
         "auto_extend": auto_extend,
     }
     Redlock(**options)
-    sources = given_masters(masters)
+    sources = servers.listed(masters)
 
     def decorate(function: F) -> F:
         wrapper: Any

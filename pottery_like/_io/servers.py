@@ -13,7 +13,6 @@ import warnings
 import weakref
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
-from urllib.parse import quote
 
 import redis
 import redis.asyncio
@@ -195,8 +194,8 @@ def decodes(source: Any) -> bool:
     return not isinstance(source, SYNC | AIO) or bool(connection_arguments(source).get("decode_responses"))
 
 
-def portable(source: Any) -> str | bytes:
-    """Return what another process needs to reach the same server: a URL, or a client's arguments.
+def portable(source: Any) -> str | bytes | dict[str, Any]:
+    """Return what another process needs to reach the same server: a URL, a client's arguments, or a master's dict.
 
     Either holds the password, if there is one.
 
@@ -204,6 +203,8 @@ def portable(source: Any) -> str | bytes:
     """
     if source is None or isinstance(source, str):
         return source or default_url()
+    if isinstance(source, Mapping):
+        return dict(source)
     client, kwargs = source, connection_arguments(source)
     made: tuple[Any, ...]
     if isinstance(client, redis.RedisCluster | redis.asyncio.RedisCluster):
@@ -219,9 +220,9 @@ def portable(source: Any) -> str | bytes:
         raise TypeError(f"this client can't be pickled ({error}); make the container with redis_url= instead") from None
 
 
-def revived(made: str | bytes) -> Any:
-    """Return the URL, or the client, that :func:`portable` described; one client for all containers here."""
-    if isinstance(made, str):
+def revived(made: str | bytes | dict[str, Any]) -> Any:
+    """Return the URL, dict or client that :func:`portable` described; one client for all containers here."""
+    if not isinstance(made, bytes):
         return made
     return shared(made, lambda: _revive(made))
 
@@ -240,46 +241,51 @@ def _revive(made: bytes) -> Any:
     return cls(connection_pool=pool(connection_class=connection, **options, **kwargs))
 
 
-def masters(given: Any, clients: Any) -> tuple[Any, ...]:
-    """Return the clients or URLs that ``masters=`` means, each once; none is the default server.
+def listed(given: Any) -> tuple[Any, ...]:
+    """Return masters as a tuple, be it one or an iterable of them.
 
-    :param given: a client, a URL, a mapping with ``host`` and ``port`` (and ``db``, ``username``, ``password``), or an
+    :raises TypeError: neither.
+    """
+    if given is None or isinstance(given, str | Mapping | SYNC | AIO):
+        return () if given is None else (given,)
+    if not isinstance(given, Iterable):
+        raise TypeError(f"masters must be clients, URLs or dicts of host and port, not {type(given).__name__}")
+    return tuple(given)
+
+
+def masters(given: Any, clients: Any) -> tuple[Any, ...]:
+    """Return the clients, URLs or dicts that ``masters=`` means, each once; empty stands for the default server.
+
+    :param given: a client, a URL, a mapping with ``host`` and ``port`` (and whatever else ``redis.Redis`` takes), or an
         iterable of these.
     :param clients: the client types that this world can use.
     :raises TypeError: one of them is nothing of that kind.
     :raises ValueError: not a URL of a Redis server, or a port or database number out of range.
     """
-    if given is None or isinstance(given, str | Mapping | SYNC | AIO):
-        given = () if given is None else (given,)
-    if not isinstance(given, Iterable):
-        raise TypeError(f"masters must be clients, URLs or dicts of host and port, not {type(given).__name__}")
-    found = dict.fromkeys(_master(each, clients) for each in given)
-    return tuple(found) or (None,)
+    found: list[Any] = []
+    for each in listed(given):
+        if isinstance(each, Mapping):
+            _check_place(each)
+        elif isinstance(each, str):
+            parse_url(each)
+        elif not isinstance(each, clients):
+            world = "synchronous redis-py" if clients == SYNC else "redis.asyncio"
+            kind = f"{type(each).__module__}.{type(each).__name__}"
+            raise TypeError(f"masters must be {world} clients, URLs or dicts of host and port, not {kind}")
+        if each not in found:
+            found.append(each)
+    return tuple(found)
 
 
-def _master(given: Any, clients: Any) -> Any:
-    if isinstance(given, Mapping):
-        return _url(given)
-    if isinstance(given, str):
-        parse_url(given)
-    elif not isinstance(given, clients):
-        world = "synchronous redis-py" if clients == SYNC else "redis.asyncio"
-        kind = f"{type(given).__module__}.{type(given).__name__}"
-        raise TypeError(f"masters must be {world} clients, URLs or dicts of host and port, not {kind}")
-    return given
-
-
-def _url(place: Mapping[str, Any]) -> str:
-    unknown = place.keys() - {"host", "port", "db", "username", "password"}
+def _check_place(place: Mapping[str, Any]) -> None:
+    unknown = place.keys() - inspect.signature(redis.Redis).parameters.keys()
     if unknown:
-        raise TypeError(f"a master's dict has host, port, db, username and password, not {sorted(unknown)[0]!r}")
+        raise TypeError(f"a master's dict has redis.Redis's arguments, which {sorted(unknown)[0]!r} is none of")
     host, port, db = place.get("host", "localhost"), place.get("port", 6379), place.get("db", 0)
     if not isinstance(host, str) or type(port) is not int or type(db) is not int:
         raise TypeError("a master's host must be a str, its port and db ints")
     if not host or not 0 < port < 65536 or db < 0:
         raise ValueError(f"no such place: host {host!r}, port {port}, db {db}")
-    names = [place.get("username"), place.get("password")]
-    if not all(name is None or isinstance(name, str) for name in names):
-        raise TypeError("a master's username and password must be strs")
-    user = ":".join(quote(name or "", safe="") for name in names) + "@" if any(names) else ""
-    return f"redis://{user}{f'[{host}]' if ':' in host else host}:{port}/{db}"
+    for name in ("username", "password"):
+        if not isinstance(place.get(name), str | None):
+            raise TypeError(f"a master's {name} must be a str")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from pottery_like._core.dialogue import drift, seconds
 from pottery_like._ops.holds import Hold, Holds
-from pottery_like._ops.locks import PREFIX, Locking, LockOps
+from pottery_like._ops.locks import Locking, LockOps
 
 AUTO_RELEASE_TIME: float = 10
 NUM_EXTENSIONS = 3
@@ -35,26 +35,6 @@ def wait_of(blocking: bool, timeout: float) -> float | None:
     return timeout
 
 
-def given_masters(masters: Any) -> tuple[Any, ...]:
-    """Return the masters as a tuple, be it one or an iterable of them."""
-    alone = isinstance(masters, str | Mapping) or not isinstance(masters, Iterable)
-    return (masters,) if alone else tuple(masters)
-
-
-def checked_masters(masters: Any, clients: Any) -> tuple[Any, ...]:
-    """Return the masters as clients, URLs or dicts; empty stands for the default server.
-
-    :param clients: the client types that this world can use.
-    :raises TypeError: something else is among them.
-    """
-    given = given_masters(masters)
-    for master in given:
-        if not isinstance(master, str | Mapping | clients):
-            kind = f"{type(master).__module__}.{type(master).__name__}"
-            raise TypeError(f"a master must be a client of this world, a URL or a dict of host and port, not {kind}")
-    return given
-
-
 class LockHandle:
     """A reference to a lock.  Two handles on one key are one lock."""
 
@@ -62,8 +42,7 @@ class LockHandle:
         self,
         *,
         key: str,
-        masters: Iterable[Any],
-        clients: Any,
+        masters: tuple[Any, ...],
         raise_on_redis_errors: bool,
         auto_release_time: float,
         num_extensions: int,
@@ -84,7 +63,7 @@ class LockHandle:
             raise ValueError("num_extensions must not be negative")
         if on_lost is not None and not callable(on_lost):
             raise TypeError("on_lost must be callable")
-        self._sources = checked_masters(masters, clients)
+        self._sources = masters
         self._count = len(self._sources) or 1
         self._ops = self._make_ops(key)
         self._locking = Locking(self._ops, self._sources or ("default server",), lease)
@@ -168,6 +147,3 @@ class LockHandle:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} key={self.key}>"
-
-
-__all__ = ["PREFIX", "LockHandle", "checked_masters", "given_masters", "wait_of"]

@@ -109,8 +109,8 @@ class AIONextID(Sequence, AsyncIterator[int]):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle a reference: the key and the masters' arguments (passwords included), no reserved ids."""
-        return _revived, (type(self), list(map(servers.portable, self._sources)), self._options)
+        return _revived, (type(self), list(map(servers.portable, self._sources or (None,))), self._options)
 
 
-def _revived(cls: type[AIONextID], sources: list[str | bytes], options: dict[str, Any]) -> AIONextID:
+def _revived(cls: type[AIONextID], sources: list[str | bytes | dict[str, Any]], options: dict[str, Any]) -> AIONextID:
     return cls(masters=list(map(servers.revived, sources)), **options)

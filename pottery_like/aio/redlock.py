@@ -12,6 +12,7 @@ from typing import Any, Literal, TypeVar
 from typing_extensions import Self
 
 from pottery_like._core.dialogue import Dialogue
+from pottery_like._io import servers
 from pottery_like._io.aio_dialogues import CLIENTS, Conductor, renewer, spawn
 from pottery_like._ops.holds import Hold
 from pottery_like._ops.lock_handle import AUTO_RELEASE_TIME, NUM_EXTENSIONS, LockHandle, wait_of
@@ -63,8 +64,7 @@ class AIORedlock(LockHandle):
     ) -> None:
         super().__init__(
             key=key,
-            masters=masters,
-            clients=CLIENTS,
+            masters=servers.masters(masters, CLIENTS),
             raise_on_redis_errors=raise_on_redis_errors,
             auto_release_time=auto_release_time,
             num_extensions=num_extensions,

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from pottery_like._ops.lock_handle import AUTO_RELEASE_TIME, given_masters
+from pottery_like._io import servers
+from pottery_like._ops.lock_handle import AUTO_RELEASE_TIME
 from pottery_like._ops.locks import LockOps
 from pottery_like._ops.shared import READ, SLOT, WRITE, SharedOps, slots
 from pottery_like.aio.redlock import AIORedlock
@@ -105,7 +106,7 @@ class AIORedisRWLock:
         on_lost: Callable[[Any], object] | None = None,
         **options: Any,
     ) -> None:
-        sources = given_masters(masters)
+        sources = servers.listed(masters)
         options |= {
             "key": key,
             "masters": sources,

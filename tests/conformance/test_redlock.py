@@ -262,6 +262,9 @@ WRONG: list[tuple[type[Exception], dict[str, Any]]] = [
     (ValueError, {"context_manager_timeout": -3}),
     (TypeError, {"on_lost": 3}),
     (TypeError, {"masters": [3]}),
+    (ValueError, {"masters": ["localhost:6379"]}),
+    (TypeError, {"masters": {"host": "h", "prot": 1}}),
+    (ValueError, {"masters": [{"host": "h", "port": 0}]}),
     (TypeError, {"key": 3}),
     (ValueError, {"key": ""}),
 ]
