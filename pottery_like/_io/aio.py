@@ -13,7 +13,7 @@ from redis.exceptions import RedisError, ResponseError
 
 from pottery_like._core.driving import drive_later
 from pottery_like._core.op import Batch, Done, Op, Page, Paging, Pause, Program, Take, Task, Wait
-from pottery_like._io.aio_connections import Place, acquire, release
+from pottery_like._io.aio_connections import Place, acquire, release, send
 from pottery_like._io.aio_waiting import Waits
 from pottery_like._io.wire import (
     Attempt,
@@ -195,13 +195,10 @@ class Runner(Waits):
         self.round_trips += 1
         try:
             if asking:
-                await connection.send_command("ASKING")
+                await send(connection, connection.pack_command("ASKING"))
                 await connection.read_response()
             data = packed(argv)
-            if data is None:
-                await connection.send_command(*argv)
-            else:
-                await connection.send_packed_command(data)
+            await send(connection, connection.pack_command(*argv) if data is None else data)
             return await connection.read_response(disable_decoding=True)
         except ResponseError:
             raise
@@ -222,7 +219,7 @@ class Runner(Waits):
         try:
             if note is not None:
                 note(connection)
-            await connection.send_packed_command(connection.pack_commands(argvs))
+            await send(connection, connection.pack_commands(argvs))
             while len(replies) < len(argvs):
                 try:
                     replies.append(await connection.read_response(disable_decoding=True))

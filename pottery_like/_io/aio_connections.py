@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import select
 import sys
 from typing import Any, TypeAlias
@@ -9,7 +10,7 @@ from typing import Any, TypeAlias
 from redis.asyncio import ConnectionPool
 from redis.asyncio.cluster import ClusterNode
 from redis.asyncio.retry import Retry
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, TimeoutError
 
 from pottery_like._io.wire import POOL_ARGUMENTS
 
@@ -24,6 +25,14 @@ within = timeout
 
 Place: TypeAlias = ConnectionPool | ClusterNode
 """Where connections come from."""
+
+
+def cancellations() -> int:
+    """Return how often the present task was asked to end; always 0 before Python 3.11, which doesn't know."""
+    if sys.version_info < (3, 11):
+        return 0
+    task = asyncio.current_task()
+    return 0 if task is None else task.cancelling()
 
 
 async def acquire(place: Place, never: Retry | None = None) -> Any:
@@ -44,10 +53,14 @@ async def acquire(place: Place, never: Retry | None = None) -> Any:
             await release(place, connection)
             raise
         return connection
+    before = cancellations()
     impatient = never is not None and type(place) is ConnectionPool
     connection = place.get_available_connection() if impatient else await place.get_connection(*POOL_ARGUMENTS)
     usual = connection.retry, connection.socket_timeout
     try:
+        # Connecting, redis-py sends through asyncio.wait_for, which before Python 3.12 may swallow a cancellation.
+        if cancellations() > before:
+            raise asyncio.CancelledError
         try:
             if impatient:
                 connection.retry, connection.socket_timeout = never, None
@@ -64,6 +77,22 @@ async def acquire(place: Place, never: Retry | None = None) -> Any:
         await place.release(connection)
         raise
     return connection
+
+
+async def send(connection: Any, data: bytes | list[bytes], seconds: float | None = None) -> None:
+    """Send packed words.
+
+    :param seconds: how long that may take, instead of the connection's own timeout.
+    """
+    # By that, redis-py sends through asyncio.wait_for: see acquire().  It also makes a task for it.
+    own, connection.socket_timeout = connection.socket_timeout, None
+    try:
+        async with within(own if seconds is None else seconds):
+            await connection.send_packed_command(data)
+    except asyncio.TimeoutError as error:
+        raise TimeoutError("could not send in time") from error
+    finally:
+        connection.socket_timeout = own
 
 
 def closed(connection: Any) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 import weakref
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
@@ -13,6 +12,7 @@ import redis.asyncio
 from pottery_like._core.dialogue import Ask, Await, Dialogue, Listen, Step
 from pottery_like._core.op import Pause
 from pottery_like._io import servers
+from pottery_like._io.aio_connections import cancellations
 from pottery_like._io.aio_hub import the_hub
 from pottery_like._io.aio_lanes import Way, exchange, way
 from pottery_like._ops.holds import Hold, now
@@ -42,13 +42,6 @@ def client_of(master: Any) -> redis.asyncio.Redis | redis.asyncio.RedisCluster:
     return servers.aio_client(master)
 
 
-def _cancellations() -> int:
-    if sys.version_info < (3, 11):
-        return 0
-    task = asyncio.current_task()
-    return 0 if task is None else task.cancelling()
-
-
 class Conductor:
     """Conducts dialogues with some masters, in one event loop.
 
@@ -65,14 +58,14 @@ class Conductor:
 
     async def conduct(self, dialogue: Dialogue[T]) -> T:
         """Conduct a dialogue to its end and return its result."""
-        before = _cancellations()
+        before = cancellations()
         try:
             step = next(dialogue)
             while True:
                 try:
                     result = await self._take(step)
                     # redis-py sends by way of asyncio.wait_for, which before Python 3.12 may swallow a cancellation.
-                    if _cancellations() > before:
+                    if cancellations() > before:
                         raise asyncio.CancelledError
                 except asyncio.CancelledError as error:
                     await self._wind_up(dialogue, error)

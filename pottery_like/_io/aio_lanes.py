@@ -14,7 +14,7 @@ from redis.backoff import NoBackoff
 from pottery_like._core.dialogue import Ask
 from pottery_like._io import routes
 from pottery_like._io.aio import Client, Runner
-from pottery_like._io.aio_connections import acquire, within
+from pottery_like._io.aio_connections import acquire, send, within
 from pottery_like._io.exchange import Exchange
 from pottery_like._io.routes import Route, Ways, listening
 
@@ -40,16 +40,7 @@ class Lane(Route):
 
     async def send(self, connection: Any, words: list[bytes]) -> None:
         """Send packed operations."""
-        # A timeout of its own makes redis-py send by asyncio.wait_for, which before Python 3.12 may swallow a
-        # cancellation, and makes a task for it.
-        own, connection.socket_timeout = connection.socket_timeout, None
-        try:
-            async with within(self.timeout):
-                await connection.send_packed_command([b"".join(words)])
-        except asyncio.TimeoutError as error:
-            raise redis.TimeoutError("could not send in time") from error
-        finally:
-            connection.socket_timeout = own
+        await send(connection, b"".join(words), self.timeout)
 
     async def read(self, connection: Any, seconds: float) -> Any:
         """Return a reply."""

@@ -12,7 +12,7 @@ from redis.asyncio import Redis, RedisCluster
 from redis.exceptions import RedisError, ResponseError
 
 from pottery_like._core.op import Op, Take, Task, Wait
-from pottery_like._io.aio_connections import Place, acquire, release
+from pottery_like._io.aio_connections import Place, acquire, release, send
 from pottery_like._io.waiting import Waiting, keep_alive
 from pottery_like._io.wire import Attempt, Settings, Unsent, Words, decoded
 
@@ -158,7 +158,7 @@ class Waits(ABC):
 
     async def _converse(self, connection: Any, waiting: Waiting, told: asyncio.Event) -> Any:
         words = waiting.words()
-        await connection.send_packed_command(connection.pack_commands(words))
+        await send(connection, connection.pack_commands(words))
         waiting.told([await self._reply(connection) for _ in words[1:]])
         told.set()
         keep_alive(connection._writer.get_extra_info("socket"))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -278,3 +280,27 @@ def test_foreign_bytes(node: Node, world: str) -> None:
     assert pottery_like.RedisDict(redis=bench.direct, key="fault").to_dict() == {"good": 1}
     bench.direct.delete("fault")
     bench.close()
+
+
+def test_a_cancellation_is_never_swallowed(node: Node) -> None:
+    """A client's timeout makes redis-py send by asyncio.wait_for, which can do that before Python 3.12."""
+
+    async def main() -> int:
+        swallowed = 0
+        async with redispy.asyncio.Redis(port=node.port, socket_timeout=5) as client:
+            made = pottery_like.AIORedisDict(redis=client, key="cancelled")
+            queue = pottery_like.AIORedisSimpleQueue(redis=client, key="cancelled:queue")
+            calls = partial(made.set, "k", 1), partial(made.update, a=1, b=2), queue.qsize
+            for number in range(400):
+                # Connecting is redis-py's own, and can't be mended on Python 3.10.
+                await client.ping()
+                task = asyncio.create_task(calls[number % 3]())
+                for _ in range(number // 3 % 12):
+                    await asyncio.sleep(0)
+                asked = task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+                swallowed += asked and not task.cancelled()
+            assert await queue.qsize() == 0, "the connection is in order"
+        return swallowed
+
+    assert asyncio.run(main()) == 0
