@@ -11,20 +11,18 @@ import weakref
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-from redis.asyncio import Redis, RedisCluster
-from redis.exceptions import RedisClusterException, RedisError
+from redis.asyncio import RedisCluster
+from redis.exceptions import RedisError
 
-from pottery_like._core.coherence import REFUSED, STEADY, Backoff, Stats, Tier, Tiers
+from pottery_like._core.coherence import Stats, Tier, Tiers
 from pottery_like._core.op import Batch, Op
 from pottery_like._io.aio import Runner
 from pottery_like._io.aio_connections import Place
 from pottery_like._io.aio_links import Link, peer_of
+from pottery_like._io.reaching import LAYOUT, Reach
 from pottery_like._io.watching import Hearing, Messages, Noted, Refused, covers, patience, publication, refusal
 
 T = TypeVar("T")
-
-LAYOUT = " layout"
-"""What stands among the nodes to reach for the wish to know them anew."""
 
 CHECK = " check"
 """What stands among the attempts for the question to Sentinel."""
@@ -52,15 +50,9 @@ class Tracker:
     def _reset(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._active = False
-        self._rest_until = 0.0
         self._settled = asyncio.Event()
-        self._links: dict[str, Link] = {}
-        self._attempts: dict[str, float] = {}
+        self._reach: Reach[Link] = Reach(self.runner.clustered, self._tiers.stats)
         self._trying: dict[str, asyncio.Task[None]] = {}
-        self._backoffs: dict[str, Backoff] = {}
-        self._relearn = False
-        self._met: set[str] = set()
         # Only a Sentinel's pool has somebody to ask who the master is.
         pool = getattr(self.runner.client, "connection_pool", None)
         self._whereabouts: Callable[[], Any] | None = getattr(pool, "get_master_address", None)
@@ -74,9 +66,7 @@ class Tracker:
     @property
     def fresh_until(self) -> float:
         """Until when, in ``time.monotonic()``'s seconds, all links are proved to be alive."""
-        if not self._links or self._attempts:
-            return -math.inf
-        return min(link.pulse.good_until for link in self._links.values())
+        return self._reach.good_until
 
     async def watch(self, tier: Tier) -> None:
         """Tell a tier of changes, for as long as it exists.
@@ -84,11 +74,11 @@ class Tracker:
         Returns when the links are there, or have failed for the time being; within the socket timeout.
         """
         self._tiers.add(tier, _waker(weakref.ref(self)))
-        self._rest_until = 0.0
+        self._reach.hurry()
         self._resume()
         with contextlib.suppress(asyncio.TimeoutError):
             await asyncio.wait_for(self._settled.wait(), patience(self.runner.client))
-        for link in list(self._links.values()):
+        for link in list(self._reach.links.values()):
             await self._extend(link)
         # Until it has been swept once, its wishes to be swept earlier are taken for known.
         self._wake()
@@ -162,42 +152,34 @@ class Tracker:
 
     def wake_from_anywhere(self) -> None:
         """Look whether anything is due, in the event loop; it may be gone."""
-        if self._loop is not None and self._active:
+        if self._loop is not None and self._reach.active:
             with contextlib.suppress(RuntimeError):
                 self._loop.call_soon_threadsafe(self._wake)
 
     def _set_timer(self, seconds: float) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        if self._active and self._loop is not None:
+        if self._reach.active and self._loop is not None:
             # An idle tracker may be collected.
             reference: weakref.ref[Tracker] = weakref.ref(self)
             self._timer = self._loop.call_later(seconds, _attend, reference)
 
     def _link(self, op: Op[Any]) -> Link | None:
-        if not self._active or self._loop is not asyncio.get_running_loop():
+        if not self._reach.active or self._loop is not asyncio.get_running_loop():
             self._resume()
-        client = self.runner.client
-        if isinstance(client, Redis):
-            return self._links.get("")
-        try:
-            return self._links.get(client.nodes_manager.get_node_from_slot(op.slot).name)
-        except (RedisError, RedisClusterException):
-            return None
+        return self._reach.link(self.runner.client, op)
 
     def _resume(self) -> None:
         loop = asyncio.get_running_loop()
         if self._loop is not loop:
             # Its connections can't be used in another event loop, nor can its tasks.
-            links = list(self._links.values())
+            links = self._reach.end()
             self._reset()
             for link in links:
                 link.die()
             self._loop = loop
-        if len(self._tiers) and not self._active and time.monotonic() >= self._rest_until:
-            self._active = True
+        if len(self._tiers) and self._reach.begin(time.monotonic()):
             self._settled.clear()
-            self._attempts = {LAYOUT if self.runner.clustered else "": 0.0}
             self._wake()
 
     def attend(self) -> None:
@@ -207,11 +189,11 @@ class Tracker:
             return
         now = time.monotonic()
         due = self._tiers.sweep(now)
-        if self._whereabouts is not None and self._links and CHECK not in self._trying:
+        if self._whereabouts is not None and self._reach.links and CHECK not in self._trying:
             if now >= self._check_at:
                 self._trying[CHECK] = asyncio.ensure_future(self._check())
             due = min(due, self._check_at if CHECK not in self._trying else math.inf)
-        for name, when in list(self._attempts.items()):
+        for name, when in list(self._reach.attempts.items()):
             if name in self._trying:
                 continue
             if when > now:
@@ -222,30 +204,17 @@ class Tracker:
 
     def lost(self, link: Link) -> None:
         """Note that a link has ended."""
-        now = time.monotonic()
-        name = next((name for name, each in self._links.items() if each is link), None)
-        if name is None:
-            return
-        del self._links[name]
-        if link.closed:
-            self.rest()
-            return
-        backoff = self._backoffs.setdefault(name, Backoff())
-        if now - link.born > STEADY:
-            backoff.reset()
-        self._attempts[name] = now + backoff.pause()
-        if self.runner.clustered:
-            self._attempts[LAYOUT] = now + backoff.pause()
-            self._relearn = True
-        self._wake()
+        if self._reach.lost(link, time.monotonic()):
+            if link.closed:
+                self.rest()
+            else:
+                self._wake()
 
     def rest(self) -> None:
         """End the links, until there is something to do again."""
-        self._active = False
-        links, self._links = self._links, {}
+        links = self._reach.end()
         trying, self._trying = self._trying, {}
-        self._attempts.clear()
-        for link in links.values():
+        for link in links:
             link.die()
         with contextlib.suppress(RuntimeError):
             for task in trying.values():
@@ -260,24 +229,16 @@ class Tracker:
             await (self._learn() if name == LAYOUT else self._connect(name))
             self.reason = ""
         except Exception as error:
-            text = refusal(error)
-            if text is not None:
-                self.reason = text
-                pause = REFUSED
-            else:
-                pause = self._backoffs.setdefault(name, Backoff()).pause()
-                self._relearn = True
+            pause, refused = self._reach.failed(name, error)
+            self.reason = refused or self.reason
         finally:
             self._trying.pop(name, None)
-        if pause is not None and not self._links and not self._trying:
-            # Nothing goes on by itself, in case nobody wants it any more: whoever reads next begins anew.
-            self._rest_until = time.monotonic() + pause
+        if pause is not None and not self._reach.links and not self._trying:
+            self._reach.rest(time.monotonic() + pause)
             self.rest()
-        if pause is not None and name in self._attempts:
-            self._attempts[name] = time.monotonic() + pause
-            if self.runner.clustered and name != LAYOUT:
-                self._attempts.setdefault(LAYOUT, time.monotonic() + pause)
-        if not self._trying and 0.0 not in self._attempts.values():
+        if pause is not None:
+            self._reach.again(name, time.monotonic() + pause)
+        if not self._trying and self._reach.settled:
             self._settled.set()
         self._wake()
 
@@ -286,7 +247,7 @@ class Tracker:
         try:
             if self._whereabouts is not None:
                 address = await self._whereabouts()
-                for link in list(self._links.values()):
+                for link in list(self._reach.links.values()):
                     if link.address != address:
                         link.die()
         except (RedisError, OSError):
@@ -300,17 +261,10 @@ class Tracker:
         """Learn the cluster's masters."""
         client: Any = self.runner.client
         await client.initialize()
-        if self._relearn:
-            self._relearn = False
+        if self._reach.relearn:
+            self._reach.relearn = False
             await client.nodes_manager.initialize()
-        names = {node.name for node in client.get_primaries()}
-        self._attempts.pop(LAYOUT, None)
-        for name in names - self._links.keys():
-            self._attempts.setdefault(name, 0.0)
-        for name in self._attempts.keys() - names:
-            del self._attempts[name]
-        gone = [self._links.pop(name) for name in self._links.keys() - names]
-        for link in gone:
+        for link in self._reach.learned(node.name for node in client.get_primaries()):
             link.die()
 
     def _place(self, name: str) -> Place:
@@ -328,13 +282,9 @@ class Tracker:
         options: dict[str, Any] = {"hearing": self._hearing, "max_stale": self.max_stale, "clustered": runner.clustered}
         link = Link(self, runner.client, place, self._tiers, **options)
         await link.open(self._tiers.prefixes)
-        if name not in self._attempts:
+        if not self._reach.reached(name, link):
             link.close()
             return
-        del self._attempts[name]
-        self._links[name] = link
-        self.stats.reconnects += name in self._met
-        self._met.add(name)
         link.start()
         await self._extend(link)
 

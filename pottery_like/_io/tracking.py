@@ -11,19 +11,17 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from redis import Redis
-from redis.exceptions import RedisClusterException, RedisError
+from redis.exceptions import RedisError
 
-from pottery_like._core.coherence import LONGEST, REFUSED, STEADY, Backoff, Stats, Tier, Tiers
+from pottery_like._core.coherence import LONGEST, Stats, Tier, Tiers
 from pottery_like._core.op import Batch, Op
 from pottery_like._io.links import Link, peer_of
 from pottery_like._io.listener import the_listener
+from pottery_like._io.reaching import LAYOUT, Reach
 from pottery_like._io.sync import Runner
 from pottery_like._io.watching import Hearing, Messages, Noted, Refused, covers, patience, publication, refusal
 
 T = TypeVar("T")
-
-LAYOUT = " layout"
-"""What stands among the nodes to reach for the wish to know them anew."""
 
 
 class Tracker:
@@ -45,14 +43,8 @@ class Tracker:
     def _reset(self) -> None:
         self._lock = threading.Lock()
         self._settled = threading.Event()
-        self._active = False
-        self._rest_until = 0.0
-        self._links: dict[str, Link] = {}
-        self._attempts: dict[str, float] = {}
+        self._reach: Reach[Link] = Reach(self.runner.clustered, self._tiers.stats)
         self._trying: set[str] = set()
-        self._backoffs: dict[str, Backoff] = {}
-        self._relearn = False
-        self._met: set[str] = set()
         # Only a Sentinel's pool has somebody to ask who the master is.
         pool = getattr(self.runner.client, "connection_pool", None)
         self._whereabouts: Callable[[], Any] | None = getattr(pool, "get_master_address", None)
@@ -67,10 +59,7 @@ class Tracker:
     @property
     def fresh_until(self) -> float:
         """Until when, in ``time.monotonic()``'s seconds, all links are proved to be alive."""
-        links = list(self._links.values())
-        if not links or self._attempts or any(link.dead for link in links):
-            return -math.inf
-        return min(link.pulse.good_until for link in links)
+        return self._reach.good_until
 
     def watch(self, tier: Tier) -> None:
         """Tell a tier of changes, for as long as it exists.
@@ -78,10 +67,10 @@ class Tracker:
         Returns when the links are there, or have failed for the time being; within the socket timeout.
         """
         self._tiers.add(tier, the_listener().wake)
-        self._rest_until = 0.0
+        self._reach.hurry()
         self._resume()
         self._settled.wait(patience(self.runner.client))
-        for link in list(self._links.values()):
+        for link in list(self._reach.links.values()):
             self._extend(link)
         # Until it has been swept once, its wishes to be swept earlier are taken for known.
         the_listener().wake()
@@ -151,23 +140,15 @@ class Tracker:
             the_listener().wake()
 
     def _link(self, op: Op[Any]) -> Link | None:
-        if not self._active:
+        if not self._reach.active:
             self._resume()
-        client = self.runner.client
-        if isinstance(client, Redis):
-            return self._links.get("")
-        try:
-            return self._links.get(client.nodes_manager.get_node_from_slot(op.slot).name)
-        except (RedisError, RedisClusterException):
-            return None
+        return self._reach.link(self.runner.client, op)
 
     def _resume(self) -> None:
         with self._lock:
-            if self._active or not len(self._tiers) or time.monotonic() < self._rest_until:
+            if not len(self._tiers) or not self._reach.begin(time.monotonic()):
                 return
-            self._active = True
             self._settled.clear()
-            self._attempts = {LAYOUT if self.runner.clustered else "": 0.0}
             the_listener().serve(self)
         the_listener().wake()
 
@@ -180,10 +161,11 @@ class Tracker:
             return math.inf
         due = self._tiers.sweep(now)
         with self._lock:
-            ready = [name for name, when in self._attempts.items() if when <= now and name not in self._trying]
+            attempts = self._reach.attempts
+            ready = [name for name, when in attempts.items() if when <= now and name not in self._trying]
             self._trying.update(ready)
-            due = min([due, *(when for name, when in self._attempts.items() if name not in self._trying)])
-        if self._whereabouts is not None and self._links:
+            due = min([due, *(when for name, when in attempts.items() if name not in self._trying)])
+        if self._whereabouts is not None and self._reach.links:
             if now >= self._check_at and not self._checking:
                 self._checking = True
                 if not _started(self._check):
@@ -194,36 +176,22 @@ class Tracker:
             if not _started(self._try, name):
                 with self._lock:
                     self._trying.discard(name)
-                    self._attempts[name] = now + LONGEST
+                    self._reach.attempts[name] = now + LONGEST
         return due
 
     def lost(self, link: Link) -> None:
         """Note that a link has ended."""
-        now = time.monotonic()
         with self._lock:
-            name = next((name for name, each in self._links.items() if each is link), None)
-            if name is None:
-                return
-            del self._links[name]
-            if not link.closed:
-                backoff = self._backoffs.setdefault(name, Backoff())
-                if now - link.born > STEADY:
-                    backoff.reset()
-                self._attempts[name] = now + backoff.pause()
-                if self.runner.clustered:
-                    self._attempts[LAYOUT] = now + backoff.pause()
-                    self._relearn = True
-        if link.closed:
+            known = self._reach.lost(link, time.monotonic())
+        if known and link.closed:
             self.rest()
 
     def rest(self) -> None:
         """End the links, until there is something to do again."""
         with self._lock:
-            self._active = False
-            self._attempts.clear()
-            links, self._links = self._links, {}
+            links = self._reach.end()
             the_listener().leave(self)
-        for link in links.values():
+        for link in links:
             link.die()
         self._settled.set()
 
@@ -236,28 +204,19 @@ class Tracker:
                 self._connect(name)
             self.reason = ""
         except Exception as error:
-            text = refusal(error)
-            if text is not None:
-                self.reason = text
-                pause = REFUSED
-            else:
-                pause = self._backoffs.setdefault(name, Backoff()).pause()
-                self._relearn = True
+            with self._lock:
+                pause, refused = self._reach.failed(name, error)
+            self.reason = refused or self.reason
         with self._lock:
             self._trying.discard(name)
-            idle = pause is not None and not self._links and not self._trying
+            idle = pause is not None and not self._reach.links and not self._trying
         if idle and pause is not None:
-            # Nothing goes on by itself, in case nobody wants it any more: whoever reads next begins anew.
-            self._rest_until = time.monotonic() + pause
+            self._reach.rest(time.monotonic() + pause)
             self.rest()
         with self._lock:
-            if not self._active:
-                self._attempts.clear()
-            elif pause is not None and name in self._attempts:
-                self._attempts[name] = time.monotonic() + pause
-                if self.runner.clustered and name != LAYOUT:
-                    self._attempts.setdefault(LAYOUT, time.monotonic() + pause)
-            if not self._trying and not any(when == 0.0 for when in self._attempts.values()):
+            if pause is not None:
+                self._reach.again(name, time.monotonic() + pause)
+            if not self._trying and self._reach.settled:
                 self._settled.set()
         the_listener().wake()
 
@@ -266,7 +225,7 @@ class Tracker:
         try:
             if self._whereabouts is not None:
                 address = self._whereabouts()
-                for link in list(self._links.values()):
+                for link in list(self._reach.links.values()):
                     if link.address != address:
                         link.die()
         except (RedisError, OSError):
@@ -279,17 +238,11 @@ class Tracker:
     def _learn(self) -> None:
         """Learn the cluster's masters."""
         client: Any = self.runner.client
-        if self._relearn:
-            self._relearn = False
+        if self._reach.relearn:
+            self._reach.relearn = False
             client.nodes_manager.initialize()
-        names = {node.name for node in client.get_primaries()}
         with self._lock:
-            self._attempts.pop(LAYOUT, None)
-            for name in names - self._links.keys():
-                self._attempts.setdefault(name, 0.0)
-            for name in self._attempts.keys() - names:
-                del self._attempts[name]
-            gone = [self._links.pop(name) for name in self._links.keys() - names]
+            gone = self._reach.learned(node.name for node in client.get_primaries())
         for link in gone:
             link.die()
 
@@ -311,12 +264,7 @@ class Tracker:
         link = Link(self, self._node(name), self._tiers, wake=the_listener().wake, **options)
         link.open(self._tiers.prefixes)
         with self._lock:
-            wanted = self._active and name in self._attempts
-            if wanted:
-                del self._attempts[name]
-                self._links[name] = link
-                self.stats.reconnects += name in self._met
-                self._met.add(name)
+            wanted = self._reach.reached(name, link)
         if not wanted:
             link.close()
             return

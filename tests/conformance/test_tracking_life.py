@@ -91,7 +91,7 @@ def test_closing_the_pool_closes_the_links(kind: str) -> None:
 
 
 def in_the_child(mine: Cache, connection: Any) -> None:
-    empty, following = not mine.copies.values, not mine.tracker._links
+    empty, following = not mine.copies.values, not mine.tracker._reach.links
     wait_until(lambda: mine.usable(PREFIX), "the child has a tracker of its own")
     mine.fill(PREFIX)
     wait_until(lambda: len(listening()) == 1, "the thread that connected ends")

@@ -186,7 +186,7 @@ def test_a_cluster_fails_over(nodes: list[Node], world: str) -> None:
             mine.gone(key, MAX_STALE + SLACK)
 
             def linked() -> bool:
-                return mine.usable(key) and any(str(replica.port) in name for name in mine.tracker._links)
+                return mine.usable(key) and any(str(replica.port) in name for name in mine.tracker._reach.links)
 
             wait_until(linked, "the new master has a link")
             mine.fill(key)
