@@ -110,7 +110,6 @@ class Watched(Place):
 
     def __init__(self, program: str, directory: Path) -> None:
         super().__init__()
-        self.port = free_port()
         self.master, self.replica = Node(program, AT_ONCE), Node(program)
         self._config = directory / "sentinel.conf"
         self._process: subprocess.Popen[bytes] | None = None
@@ -119,18 +118,24 @@ class Watched(Place):
         """Start all processes, and wait until they are ready."""
         self.master.start()
         self._behind(self.replica).start()
-        self._config.write_text(
-            f"port {self.port}\ndir {self._config.parent}\nsentinel monitor m 127.0.0.1 {self.master.port} 1\n"
-            "sentinel down-after-milliseconds m 700\nsentinel failover-timeout m 2000\n"
-        )
         wait_until(lambda: follows(self.replica, self.master), "the replica is in sync", PATIENCE)
-        words = [self.master.program, str(self._config), "--sentinel"]
-        self._process = subprocess.Popen(words, stdout=subprocess.DEVNULL)
-        # It asks and tells every few seconds otherwise, and so leaves a master that came back alone for eight.
-        quick = ("PING-PERIOD", 250, "INFO-PERIOD", 200, "PUBLISH-PERIOD", 300)
-        wait_until(lambda: asked(self.port, "SENTINEL", "DEBUG", *quick) is not None, "the Sentinel answers", PATIENCE)
+        wait_until(self._watching, "the Sentinel answers", PATIENCE)
         self._settle()
         self._reign(self.master)
+
+    def _watching(self) -> bool:
+        if self._process is None or self._process.poll() is not None:
+            # Again, if it has ended: somebody else may have taken its port.
+            self.port = free_port()
+            self._config.write_text(
+                f"port {self.port}\ndir {self._config.parent}\nsentinel monitor m 127.0.0.1 {self.master.port} 1\n"
+                "sentinel down-after-milliseconds m 700\nsentinel failover-timeout m 2000\n"
+            )
+            words = [self.master.program, str(self._config), "--sentinel"]
+            self._process = subprocess.Popen(words, stdout=subprocess.DEVNULL)
+        # It asks and tells every few seconds otherwise, and so leaves a master that came back alone for eight.
+        quick = ("PING-PERIOD", 250, "INFO-PERIOD", 200, "PUBLISH-PERIOD", 300)
+        return asked(self.port, "SENTINEL", "DEBUG", *quick) is not None
 
     @property
     def masters(self) -> list[Node]:
