@@ -65,8 +65,8 @@ async def acquire(place: Place, never: Retry | None = None) -> Any:
             if impatient:
                 connection.retry, connection.socket_timeout = never, None
                 await place.ensure_connection(connection)
-            if closed(connection):
-                # The pool looks at what the event loop has read, and the loop may not have run since the server left.
+            # The pool looks at what the event loop has read, and the loop may not have run since the server left.
+            if closed(connection) or _left(place, connection):
                 await connection.disconnect(nowait=True)
                 await connection.connect()
         finally:
@@ -105,6 +105,12 @@ def closed(connection: Any) -> bool:
     poll = select.poll()
     poll.register(sock.fileno(), select.POLLIN)
     return bool(poll.poll(0))
+
+
+def _left(pool: Any, connection: Any) -> bool:
+    """Whether a Sentinel has named another master since.  Such pools take back what was in use then."""
+    named = getattr(pool, "master_address", None)
+    return named is not None and named != (connection.host, connection.port)
 
 
 async def _has_data(connection: Any) -> bool:

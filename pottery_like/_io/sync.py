@@ -19,6 +19,7 @@ from pottery_like._core.driving import drive
 from pottery_like._core.op import Batch, Done, Op, Page, Paging, Pause, Program, Take, Task, Wait
 from pottery_like._io.waiting import Waiting, keep_alive
 from pottery_like._io.wire import (
+    CLOSED,
     IDLE_ONLY,
     POOL_ARGUMENTS,
     Attempt,
@@ -28,6 +29,7 @@ from pottery_like._io.wire import (
     Settings,
     Unsent,
     Words,
+    closed,
     decoded,
     give_up,
     note_all,
@@ -125,6 +127,8 @@ class Runner:
             connection = pool.get_connection(*POOL_ARGUMENTS)
         except (RedisError, OSError) as error:
             raise Unsent(error) from error
+        except CLOSED as error:
+            raise Unsent(closed(error)) from error
         self.round_trips += 1
         try:
             words = waiting.words()
@@ -148,6 +152,9 @@ class Runner:
         except (RedisError, OSError):
             connection.disconnect()
             raise
+        except CLOSED as error:
+            connection.disconnect()
+            raise closed(error) from error
         except BaseException:  # such as KeyboardInterrupt
             self._withdraw(pool, connection, waiting)
             raise
@@ -274,6 +281,8 @@ class Runner:
             connection = pool.get_connection(*POOL_ARGUMENTS)
         except (RedisError, OSError) as error:
             raise Unsent(error) from error
+        except CLOSED as error:
+            raise Unsent(closed(error)) from error
         except BaseException:
             drop_idle(pool)
             raise
@@ -300,6 +309,9 @@ class Runner:
             return wire.read_response(disable_decoding=True)
         except ResponseError:
             raise
+        except CLOSED as error:
+            connection.disconnect()
+            raise closed(error) from error
         except BaseException:
             # A reply may still come: nobody else may read it off this connection.
             connection.disconnect()
@@ -312,6 +324,8 @@ class Runner:
             connection = pool.get_connection(*POOL_ARGUMENTS)
         except (RedisError, OSError) as error:
             give_up(self.client, ops[0], Unsent(error))
+        except CLOSED as error:
+            give_up(self.client, ops[0], Unsent(closed(error)))
         except BaseException:
             drop_idle(pool)
             raise
@@ -326,7 +340,7 @@ class Runner:
                     replies.append(connection.read_response(disable_decoding=True))
                 except ResponseError as error:
                     replies.append(error)
-        except (RedisError, OSError) as error:
+        except (RedisError, OSError, *CLOSED) as error:
             connection.disconnect()
             give_up(self.client, ops[0], error)
         except BaseException:

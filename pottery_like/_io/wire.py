@@ -64,6 +64,10 @@ PATIENCE = 5.0
 AWAY = (RedisError, OSError)
 """What is raised when the server can't be reached, or doesn't do what it is asked for."""
 
+CLOSED = (ValueError, AttributeError)
+"""What redis-py raises when another thread closes a connection in use: as it does itself, whoever uses them, with those
+to a node that its cluster has lost."""
+
 Words = tuple["Argument | str", ...]
 
 Note = Callable[[Any], None]
@@ -90,6 +94,11 @@ class Unsent(Exception):
     def __init__(self, cause: Exception) -> None:
         super().__init__(cause)
         self.cause = cause
+
+
+def closed(error: Exception) -> ConnectionError:
+    """Return what users are told instead of one of CLOSED."""
+    return ConnectionError(f"closed while in use ({error})")
 
 
 def _shown(op: Op[Any]) -> str:

@@ -47,10 +47,13 @@ CHOSEN = {
 
 
 class Move:
-    """The slot of KEY on its way from its master to another."""
+    """A key's slot on its way from its master to another.
 
-    def __init__(self, nodes: Sequence[Node]) -> None:
-        self.number = slot(KEY.encode())
+    :param nodes: the three masters.
+    """
+
+    def __init__(self, nodes: Sequence[Node], key: str = KEY) -> None:
+        self.number = slot(key.encode())
         self.clients = [redispy.Redis(port=node.port) for node in nodes]
         ids = [client.execute_command("CLUSTER MYID").decode() for client in self.clients]
         owner = next(index for index, client in enumerate(self.clients) if self._owns(client))

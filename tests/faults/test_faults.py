@@ -6,6 +6,7 @@ import asyncio
 import signal
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
@@ -15,6 +16,8 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 import pottery_like
+from pottery_like import RedisDict
+from pottery_like._io.wire import POOL_ARGUMENTS
 from pottery_like.exceptions import DecodeError, OutcomeUnknownError, WrongTypeError
 from tests.conftest import Maker
 from tests.support.calls import CALLS, FILL, Call
@@ -170,6 +173,29 @@ def test_paused_server(node: Node, world: str) -> None:
         wait_until(lambda: len(bench.state(f"{{fault}}:{name}")) == len(expected[name]), name)  # noqa: B023
     for bench in benches.values():
         bench.close()
+
+
+def test_connections_closed_while_in_use(node: Node) -> None:
+    """By another thread, as redis-py does with those to a node that its cluster has lost: it counts as a lost reply."""
+    client = redispy.Redis(port=node.port, retry=Retry(NoBackoff(), 2))
+    numbers = RedisDict({"a": 1}, redis=client, key="fault:closed")
+    pool: Any = client.connection_pool
+    for connection in [pool.get_connection(*POOL_ARGUMENTS) for _ in range(3)]:
+        pool.release(connection)
+    node.signal(signal.SIGSTOP)
+    with ThreadPoolExecutor(3) as threads:
+        try:
+            reading, writing = threads.submit(lambda: numbers["a"]), threads.submit(numbers.update, b=2)
+            popping = threads.submit(numbers.popitem)
+            wait_until(lambda: len(pool._in_use_connections) == 3, "all connections are in use")
+            time.sleep(0.05)
+            pool.disconnect()
+        finally:
+            node.signal(signal.SIGCONT)
+        assert (reading.result(10), writing.result(10)) == (1, None)
+        with pytest.raises(OutcomeUnknownError):
+            popping.result(10)
+    client.close()
 
 
 def test_restarted_server(node: Node, world: str) -> None:

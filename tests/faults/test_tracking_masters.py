@@ -15,13 +15,11 @@ import redis.asyncio
 import redis.asyncio.sentinel
 import redis.sentinel
 
+from pottery_like._io.aio_connections import acquire, release
 from tests.faults.test_cluster import Move
 from tests.faults.test_tracking import KEY, MAX_STALE, PREFIX, SLACK
-from tests.support.servers import Node, free_port, programs, start_cluster, wait_until
+from tests.support.servers import AT_ONCE, Node, free_port, programs, start_cluster, wait_until
 from tests.support.tracking import cache
-
-AT_ONCE = ("--repl-diskless-sync-delay", "0")
-"""Masters wait for further replicas otherwise."""
 
 
 def test_sentinel_fails_over(tmp_path: Path) -> None:
@@ -59,11 +57,16 @@ def test_sentinel_fails_over(tmp_path: Path) -> None:
                 one.gone(KEY)
                 one.fill(KEY)
                 two.fill(KEY)
+            # A connection in use then isn't used any more either.
+            busy = two.run(lambda: acquire(two.client.connection_pool))
             wait_until(lambda: asked("FAILOVER", "master"), "the failover begins")
             wait_until(lambda: sentinels.discover_master("master")[1] == replica.port, "it ends")
             one.gone(KEY, MAX_STALE + SLACK)
             two.gone(KEY, MAX_STALE + SLACK)
+            two.run(lambda: release(two.client.connection_pool, busy))
             with redispy.Redis(port=replica.port) as promoted:
+                promoted.set(KEY, 4)
+                assert two.read(KEY) == b"4"
                 one.fill(KEY)
                 two.fill(KEY)
                 promoted.set(KEY, 3)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import inspect
 import random
 import time
 import traceback
@@ -9,8 +12,12 @@ from collections.abc import Callable
 from typing import Any
 
 import redis
+import redis.asyncio.sentinel
+import redis.sentinel
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
-from pottery_like import FlipCache
+from pottery_like import AIOFlipCache, FlipCache
 
 
 def client(port: int, cluster: bool = False) -> Any:
@@ -132,3 +139,98 @@ def history(number: int, barrier: Any, port: int, seconds: float, options: dict[
         if serial % 500 == 0:
             time.sleep(0.001)
     return log
+
+
+def replicated(place: str, port: int, package: Any = redis, **options: Any) -> Any:
+    """Return a client of masters that may be replaced: a cluster's, or the one that a Sentinel names."""
+    options["socket_timeout"] = 0.5
+    if place == "cluster":
+        return package.RedisCluster(port=port, host="127.0.0.1", **options)
+    return package.sentinel.Sentinel([("127.0.0.1", port)], socket_timeout=0.5).master_for("m", **options)
+
+
+class Witness:
+    """Asks the masters themselves, on connections of its own."""
+
+    def __init__(self, place: str, port: int) -> None:
+        self._clustered = place == "cluster"
+        self._client = replicated(place, port, retry=Retry(NoBackoff(), 0))
+
+    def find(self, key: int, value: int) -> int | None:
+        """Return the port of the master that has this value now (0 for none)."""
+        name, client = f"history:{key}", self._client
+        with contextlib.suppress(redis.RedisError):
+            master = client.get_redis_connection(client.get_node_from_key(name)) if self._clustered else client
+            with master.pipeline(transaction=False) as pipe:
+                found, config = pipe.get(name).config_get("port").execute()
+            if int(found or 0) == value:
+                return next(int(port) for port in config.values())
+        with contextlib.suppress(redis.RedisError):
+            # Perhaps it is another one by now, and nobody has said so here.
+            client.get(name) if self._clustered else client.connection_pool.get_master_address()
+        return None
+
+
+def failing_over(number: int, barrier: Any, place: tuple[str, int], over: Any, options: dict[str, Any]) -> Any:
+    """Read and write fifty keys, one process in asyncio, until it is ``over``; return the history, and remote reads.
+
+    ``seen`` follows a write that a master had when it was asked for it: since when, and its port.
+    """
+    barrier.wait(60)
+    # Otherwise all would look at the same time whether their master is still the master.
+    time.sleep(number * 0.06)
+    return asyncio.run(_failing_over(number, place, over, options))
+
+
+async def _failing_over(number: int, place: tuple[str, int], over: Any, options: dict[str, Any]) -> Any:
+    kind: Any = FlipCache if number else AIOFlipCache
+    masters = replicated(*place, redis if number else redis.asyncio)
+    # Mostly for all keys: what should have been dropped and was not is seen until something else drops it.
+    room = 40 if number == 2 else 60
+    cache = kind("history", redis=masters, value_type="int", local_max=room, **options)
+    log = await _history(cache, number, over, Witness(*place))
+    stats = cache.stats()
+    return log, stats.remote_hits + stats.misses
+
+
+async def _history(cache: Any, number: int, over: Any, witness: Witness) -> list[Any]:
+    choose = random.Random(number)
+    log: list[Any] = []
+    serial, writing = 0, 0.0
+    while not over.is_set():
+        # In asyncio nobody would listen otherwise.
+        await asyncio.sleep(0.0002)
+        key = choose.randrange(50)
+        what = choose.choices(("read", "many"), (95, 5))[0]
+        if time.monotonic() > writing:
+            # Not so often that own writes hide what others' writes should have dropped.
+            what = choose.choices(("write", "delete"), (95, 5))[0]
+            writing = time.monotonic() + choose.expovariate(25)
+        serial += 1
+        value = number * 10_000_000 + serial if what == "write" else 0
+        begun = time.monotonic()
+        try:
+            if what in ("write", "delete"):
+                await settled(cache.set(key, value) if value else cache.delete_many([key]))
+                log.append((what, key, value, begun, time.monotonic()))
+                asked = time.monotonic()
+                where = await asyncio.to_thread(witness.find, key, value)
+                if where is not None:
+                    log.append(("seen", key, value, begun, time.monotonic(), asked, where))
+            elif what == "many":
+                for each, got in (await settled(cache.get_many([key, (key + 1) % 50]))).items():
+                    log.append(("read", each, got, begun, time.monotonic()))
+            else:
+                for each in range(key, key + 10):
+                    begun = time.monotonic()
+                    found = await settled(cache[each % 50])
+                    log.append(("read", each % 50, found or 0, begun, time.monotonic()))
+        except redis.RedisError:
+            if what in ("write", "delete"):
+                # It may come into effect at any time after.
+                log.append((what, key, value, begun, float("inf")))
+    return log
+
+
+async def settled(result: Any) -> Any:
+    return await result if inspect.isawaitable(result) else result

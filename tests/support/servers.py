@@ -146,17 +146,28 @@ def start_nodes(program: str, number: int, options: tuple[str, ...] = ()) -> lis
 BOUNDS = [0, 5461, 10923, 16384]
 
 
-def launch_cluster(program: str) -> list[Node]:
-    """Start three masters that share the slots; they answer two seconds later."""
-    nodes = [Node(program, ("--cluster-enabled", "yes", "--cluster-node-timeout", "5000")) for _ in range(3)]
+AT_ONCE = ("--repl-diskless-sync-delay", "0")
+"""Masters wait for further replicas otherwise."""
+
+
+def launch_cluster(program: str, replicas: int = 0, timeout: int = 5000) -> list[Node]:
+    """Start three masters that share the slots, and a replica of each of the first ones; they answer two seconds later.
+
+    :param timeout: milliseconds after which a silent node is taken for dead.
+    """
+    options = ("--cluster-enabled", "yes", "--cluster-node-timeout", str(timeout), *AT_ONCE)
+    nodes = [Node(program, options) for _ in range(3 + replicas)]
     names = [uuid.uuid4().hex + uuid.uuid4().hex[:8] for _ in nodes]
     for own, node in enumerate(nodes):
         # What a cluster writes down when it is formed, so that nobody has to wait until its nodes have met.
-        lines = [
-            f"{name} 127.0.0.1:{each.port}@{each.port + 10000} {'myself,' * (index == own)}master - 0 0 {index + 1}"
-            f" connected {BOUNDS[index]}-{BOUNDS[index + 1] - 1}"
-            for index, (name, each) in enumerate(zip(names, nodes, strict=True))
-        ]
+        lines = []
+        for index, (name, each) in enumerate(zip(names, nodes, strict=True)):
+            role = "master -" if index < 3 else f"slave {names[index - 3]}"
+            slots = f" {BOUNDS[index]}-{BOUNDS[index + 1] - 1}" if index < 3 else ""
+            lines.append(
+                f"{name} 127.0.0.1:{each.port}@{each.port + 10000} {'myself,' * (index == own)}{role} 0 0"
+                f" {index % 3 + 1} connected{slots}"
+            )
         with open(os.path.join(node.directory, "nodes.conf"), "w") as file:
             file.write("\n".join([*lines, "vars currentEpoch 3 lastVoteEpoch 0", ""]))
         node.launch()
