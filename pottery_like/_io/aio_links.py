@@ -14,11 +14,11 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError
 
-from pottery_like._core.coherence import Pulse, Tiers, additions, minimal
-from pottery_like._core.replies import Flush, Keys, Refusal, Replies
+from pottery_like._core.coherence import Tiers, additions, minimal
+from pottery_like._core.replies import Replies
 from pottery_like._io.aio_connections import Place, closed, within
 from pottery_like._io.servers import connection_arguments, node_arguments
-from pottery_like._io.watching import UNTRACKED, Hearing, Question, Words, accepted, greeting, pair, patience
+from pottery_like._io.watching import UNTRACKED, LinkState, Words, accepted, greeting, pair
 
 PORTION = 1 << 18
 """Bytes to read at once."""
@@ -41,40 +41,16 @@ def _close(connection: Any) -> None:
         connection._close()
 
 
-class Link:
+class Link(LinkState):
     """A link; it is made once, lives and dies, and another takes its place.
 
     :param place: where the client's connections to this server come from.
-    :param tiers: who hears of changes.
-    :param hearing: how the server tells of them.
-    :ivar prefixes: what the server tells us about; empty while it isn't certain.
+    :param options: a :class:`LinkState`'s.
     """
 
-    def __init__(
-        self,
-        owner: Any,
-        client: Any,
-        place: Place,
-        tiers: Tiers,
-        *,
-        hearing: Hearing,
-        max_stale: float,
-        clustered: bool,
-    ) -> None:
-        self.owner = weakref.ref(owner)
-        self.prefixes: tuple[bytes, ...] = ()
-        self.dead = False
-        self.closed = False
+    def __init__(self, owner: Any, client: Any, place: Place, tiers: Tiers, **options: Any) -> None:
+        super().__init__(owner, client, pair(client, *kind_of(client, place), NEVER), tiers, **options)
         self._place = place
-        self._hearing = hearing
-        self._tiers = tiers
-        self._patience = patience(client)
-        self._max_stale = max_stale
-        self._listening, self._tracked = pair(client, *kind_of(client, place), NEVER)
-        self._question = Question(clustered)
-        self._replies = Replies()
-        self._listener = 0
-        self._asked = 0.0
         self._talking = False
         self._lent = False
         self._wanted = False
@@ -109,9 +85,8 @@ class Link:
             while True:
                 which, commands = steps.send(await self._answers(connections[which], commands))
         except StopIteration as stop:
-            self._listener, self.born = stop.value
-        self.pulse = Pulse(self._max_stale, self.born)
-        self.prefixes = prefixes
+            listener, born = stop.value
+            self._greeted(listener, born, prefixes)
 
     def start(self) -> None:
         """Begin to listen."""
@@ -124,10 +99,7 @@ class Link:
         replies = self._replies if connection is self._listening else Replies()
         got: list[Any] = []
         while len(got) < len(commands):
-            # What else comes was changed before anybody could have a copy.
-            got += (
-                each for each in replies.feed(await _some(connection._reader)) if not isinstance(each, Keys | Flush)
-            )
+            got += self._answered(replies, await _some(connection._reader))
         return got
 
     def _held(self) -> Any:
@@ -149,28 +121,16 @@ class Link:
         elif isinstance(held, list) and self._listening in held:
             held.remove(self._listening)
 
-    @property
-    def address(self) -> Any:
-        """Host and port of the server, as a Sentinel names them."""
-        return self._tracked.host, self._tracked.port
-
     async def _hear(self) -> None:
         try:
             while not self.dead:
-                for reply in self._replies.feed(await _some(self._reader)):
-                    if isinstance(reply, Keys):
-                        self._tiers.invalidate(reply)
-                    elif isinstance(reply, Flush):
-                        self._tiers.drop()
-                    elif isinstance(reply, Refusal):
-                        return
-                    elif reply[0] == b"pong":
-                        self.pulse.heard(self._asked)
-                        self._asked = 0.0
-                        self._timer.cancel()
-                        self._beat()
-                    else:
-                        self._tiers.invalidate(self._hearing.keys(reply))
+                data = await _some(self._reader)
+                asked = self._asked
+                if not self._heard(data):
+                    return
+                if asked and not self._asked:
+                    self._timer.cancel()
+                    self._beat()
         except Exception:  # the connection's end, or no server's words
             return
         finally:

@@ -7,7 +7,6 @@ import socket
 import ssl
 import threading
 import time
-import weakref
 from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any
@@ -17,11 +16,11 @@ from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError, RedisError
 from redis.retry import Retry
 
-from pottery_like._core.coherence import Pulse, Tiers, additions, minimal
-from pottery_like._core.replies import Flush, Keys, Refusal, Replies
+from pottery_like._core.coherence import Tiers, additions, minimal
+from pottery_like._core.replies import Replies
 from pottery_like._io.quick import PORTION, receiver
 from pottery_like._io.servers import connection_arguments
-from pottery_like._io.watching import UNTRACKED, Hearing, Question, Words, accepted, greeting, pair, patience
+from pottery_like._io.watching import UNTRACKED, LinkState, Words, accepted, greeting, pair
 
 UNREADY = (BlockingIOError, InterruptedError, ssl.SSLWantReadError)
 """What reading raises if there is nothing to be read yet."""
@@ -45,45 +44,21 @@ def _own(sock: socket.socket) -> socket.socket:
     return sock if isinstance(sock, ssl.SSLSocket) else sock.dup()
 
 
-class Link:
+class Link(LinkState):
     """A link; it is made once, lives and dies, and another takes its place.
 
     :param client: the client of this one server.
-    :param tiers: who hears of changes.
-    :param hearing: how the server tells of them.
     :param wake: called when there is news for the listening thread.
-    :ivar prefixes: what the server tells us about; empty while it isn't certain.
+    :param options: a :class:`LinkState`'s.
     """
 
-    def __init__(
-        self,
-        owner: Any,
-        client: Redis,
-        tiers: Tiers,
-        *,
-        hearing: Hearing,
-        max_stale: float,
-        clustered: bool,
-        wake: Callable[[], None],
-    ) -> None:
-        self.owner: weakref.ref[Any] = weakref.ref(owner)
-        self.prefixes: tuple[bytes, ...] = ()
-        self.dead = False
-        self.closed = False
+    def __init__(self, owner: Any, client: Redis, tiers: Tiers, *, wake: Callable[[], None], **options: Any) -> None:
         self._pool = client.connection_pool
-        self._tiers = tiers
-        self._hearing = hearing
-        self._wake = wake
-        self._patience = patience(client)
-        self._max_stale = max_stale
         kind: Any = self._pool.connection_class
-        self._listening, self._tracked = pair(client, kind, connection_arguments(client), NEVER)
-        self._question = Question(clustered)
-        self._replies = Replies()
+        super().__init__(owner, client, pair(client, kind, connection_arguments(client), NEVER), tiers, **options)
+        self._wake = wake
         self._answers = Replies()
         self._got: list[Any] = []
-        self._listener = 0
-        self._asked = 0.0
         self._asked_tracked = 0.0
         # Held by whoever talks on the tracked connection; nobody waits for it except to register prefixes.
         self._talking = threading.Lock()
@@ -117,13 +92,12 @@ class Link:
             while True:
                 which, commands = steps.send(self._answers_to(connections[which], commands))
         except StopIteration as stop:
-            self._listener, self.born = stop.value
-        self.pulse = Pulse(self._max_stale, self.born)
+            listener, born = stop.value
+            self._greeted(listener, born, prefixes)
         self.tracked_socket.settimeout(self._tracked.socket_timeout)
         self.listening_socket = _own(self._listening._sock)
         self.listening_socket.setblocking(False)
         self._receive = receiver(self.listening_socket)
-        self.prefixes = prefixes
 
     def _answers_to(self, connection: Any, commands: list[Words]) -> list[Any]:
         sock = connection._sock
@@ -134,8 +108,7 @@ class Link:
             data = sock.recv(PORTION)
             if not data:
                 raise ConnectionError("the server closed the connection")
-            # What else comes was changed before anybody could have a copy.
-            got += (each for each in replies.feed(data) if not isinstance(each, Keys | Flush))
+            got += self._answered(replies, data)
         return got
 
     def _adopt(self) -> None:
@@ -155,11 +128,6 @@ class Link:
             elif self._listening in pool._connections:
                 pool._connections.remove(self._listening)
 
-    @property
-    def address(self) -> Any:
-        """Host and port of the server, as a Sentinel names them."""
-        return self._tracked.host, self._tracked.port
-
     # What the listening thread does.
 
     def hear(self) -> None:
@@ -171,27 +139,11 @@ class Link:
         except OSError:
             self.die()
             return
-        if not data:
-            self.die()
-            return
         try:
-            for reply in self._replies.feed(data):
-                self._take(reply)
+            if not data or not self._heard(data):
+                self.die()
         except (ValueError, TypeError, IndexError):  # no server's words
             self.die()
-
-    def _take(self, reply: Any) -> None:
-        if isinstance(reply, Keys):
-            self._tiers.invalidate(reply)
-        elif isinstance(reply, Flush):
-            self._tiers.drop()
-        elif isinstance(reply, Refusal):
-            self.die()
-        elif reply[0] == b"pong":
-            self.pulse.heard(self._asked)
-            self._asked = 0.0
-        else:
-            self._tiers.invalidate(self._hearing.keys(reply))
 
     def ask(self, now: float) -> None:
         """Ask what is due to be asked; notice what has been silent for too long."""

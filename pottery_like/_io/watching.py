@@ -5,14 +5,15 @@ from __future__ import annotations
 import re
 import time
 import uuid
+import weakref
 from collections.abc import Callable, Generator, Sequence
 from typing import Any, Protocol
 
 from redis.exceptions import AuthenticationError, AuthorizationError, ConnectionError, ResponseError
 
-from pottery_like._core.coherence import Pulse
+from pottery_like._core.coherence import Pulse, Tiers
 from pottery_like._core.op import NodeOp, Op
-from pottery_like._core.replies import INVALIDATE, Refusal
+from pottery_like._core.replies import INVALIDATE, Flush, Keys, Refusal, Replies
 from pottery_like._io.routes import listening
 from pottery_like._io.servers import connection_arguments
 
@@ -192,6 +193,83 @@ class Linked(Protocol):
     dead: bool
     pulse: Pulse
     peer: Any
+
+
+class LinkState:
+    """What the links of both worlds have in common: what is known, and what the server's news do to it.
+
+    :param owner: the tracker.
+    :param connections: the one that listens and the tracked one.
+    :param tiers: who hears of changes.
+    :param hearing: how the server tells of them.
+    :ivar prefixes: what the server tells us about; empty while it isn't certain.
+    :ivar peer: the server's address.
+    :ivar closed: whether the client's own pool has ended the link.
+    """
+
+    born: float
+    peer: Any
+    pulse: Pulse
+
+    def __init__(
+        self,
+        owner: Any,
+        client: Any,
+        connections: tuple[Any, Any],
+        tiers: Tiers,
+        *,
+        hearing: Hearing,
+        max_stale: float,
+        clustered: bool,
+    ) -> None:
+        self.owner: weakref.ref[Any] = weakref.ref(owner)
+        self.prefixes: tuple[bytes, ...] = ()
+        self.dead = False
+        self.closed = False
+        self._listening, self._tracked = connections
+        self._tiers = tiers
+        self._hearing = hearing
+        self._patience = patience(client)
+        self._max_stale = max_stale
+        self._question = Question(clustered)
+        self._replies = Replies()
+        self._listener = 0
+        self._asked = 0.0
+
+    @property
+    def address(self) -> Any:
+        """Host and port of the server, as a Sentinel names them."""
+        return self._tracked.host, self._tracked.port
+
+    def _greeted(self, listener: int, born: float, prefixes: tuple[bytes, ...]) -> None:
+        """Note what the greeting has brought."""
+        self._listener, self.born = listener, born
+        self.pulse = Pulse(self._max_stale, born)
+        self.prefixes = prefixes
+
+    def _heard(self, data: bytes) -> bool:
+        """Take what has come on the listening connection; whether the server goes on telling.
+
+        :raises ValueError: (or TypeError, IndexError) no server's words.
+        """
+        for reply in self._replies.feed(data):
+            if isinstance(reply, Keys):
+                self._tiers.invalidate(reply)
+            elif isinstance(reply, Flush):
+                self._tiers.drop()
+            elif isinstance(reply, Refusal):
+                return False
+            elif reply[0] == b"pong":
+                self.pulse.heard(self._asked)
+                self._asked = 0.0
+            else:
+                self._tiers.invalidate(self._hearing.keys(reply))
+        return True
+
+    def _answered(self, replies: Replies, data: bytes) -> list[Any]:
+        """Return the answers that have come before the link is there."""
+        # What else comes was changed before anybody could have a copy.
+        return [each for each in replies.feed(data) if not isinstance(each, Keys | Flush)]
 
 
 def covers(link: Linked, op: Op[Any], now: float) -> bool:
