@@ -19,7 +19,7 @@ import redis.asyncio
 from redis.sentinel import Sentinel
 
 from pottery_like import AIORedisDict, RedisDict, RedisList, embedded
-from tests.support.servers import Node, free_port, programs, standalone, wait_until
+from tests.support.servers import Node, free_port, programs, speaks_tls, standalone, wait_until
 
 SERVERS = sorted(programs())
 
@@ -196,11 +196,6 @@ def test_tls(tmp_path: Path) -> None:
         assert asyncio.run(use()) == 1
     finally:
         secure.stop()
-
-
-def speaks_tls(program: str) -> bool:
-    done = subprocess.run([program, "--tls-port", "-1"], check=False, capture_output=True, text=True, timeout=10)
-    return "argument must be between" in done.stdout + done.stderr
 
 
 def test_embedded_persists_and_excludes(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from pottery_like._core.op import Op
 from tests.conftest import RUN
 from tests.support import servers
 from tests.support.processes import alone
-from tests.support.servers import Node, Setup, programs, wait_until
+from tests.support.servers import Node, Setup, program, programs, wait_until
 from tests.support.tracking import Copies, cache, get, listening, put
 
 PREFIX = f"track:{RUN}:".encode()
@@ -174,7 +174,7 @@ def test_messages_instead_of_tracking(setup: Setup, other: Any) -> None:
 
 @pytest.mark.parametrize("setup", FOUR[:1], ids=str)
 def test_flushes_and_other_databases(setup: Setup) -> None:
-    node = Node(programs()[setup.server]).start()
+    node = Node(program(setup.server)).start()
     try:
         for world in ("sync", "aio"):
             package: Any = redispy if world == "sync" else redis.asyncio
@@ -200,7 +200,7 @@ def test_flushes_and_other_databases(setup: Setup) -> None:
 
 @pytest.mark.parametrize("setup", FOUR[:1], ids=str)
 def test_eviction(setup: Setup) -> None:
-    node = Node(programs()[setup.server], ("--maxmemory-policy", "allkeys-lru")).start()
+    node = Node(program(setup.server), ("--maxmemory-policy", "allkeys-lru")).start()
     try:
         with (
             cache("sync", lambda: redispy.Redis(port=node.port), PREFIX) as mine,
@@ -262,7 +262,7 @@ def test_the_rights_it_takes(world: str, more: str) -> None:
 @alone
 def test_a_server_that_does_not_know_how(world: str) -> None:
     # As a server before 6 would, or a proxy.
-    node = Node(programs()["redis"], ("--rename-command", "CLIENT", "")).start()
+    node = Node(program(), ("--rename-command", "CLIENT", "")).start()
     package: Any = redispy if world == "sync" else redis.asyncio
     try:
         with cache(world, lambda: package.Redis(port=node.port), PREFIX) as mine:

@@ -16,7 +16,7 @@ from tests.faults.test_cluster import Move
 from tests.races.test_flipcache import NEWS, SECONDS, race
 from tests.support.failover import Clustered, Place, Watched, running
 from tests.support.history import WRITES, Entry, never_written, stale
-from tests.support.servers import programs
+from tests.support.servers import program
 
 MAX_STALE = 0.5
 
@@ -102,13 +102,13 @@ def test_a_lost_write_is_no_stale_read() -> None:
 
 def test_history_with_sentinel(tmp_path: Path) -> None:
     """The master is replaced: when asked for, so that the old one goes on for a while; as it is dead; or silent."""
-    with running(Watched(programs()["redis"], tmp_path)) as place:
+    with running(Watched(program(), tmp_path)) as place:
         watch("sentinel", place, [place.fail_over, place.kill, place.pause], 2)
 
 
 def test_history_in_a_cluster() -> None:
     """Masters are replaced by their replicas, asked to or because they are silent or dead, and a slot moves."""
-    with running(Clustered(programs()[sorted(programs())[-1]])) as place:
+    with running(Clustered(program("valkey"))) as place:
 
         def move() -> None:
             moving = Move(place.masters, "history:7")

@@ -38,6 +38,20 @@ def programs() -> dict[str, str]:
     return found
 
 
+def program(name: str = "redis") -> str:
+    """Return the path of a server program; another's if it isn't there."""
+    found = programs()
+    return found.get(name) or next(iter(found.values()))
+
+
+def speaks_tls(path: str) -> bool:
+    """Whether a server program was built with TLS."""
+    command = [path, "--port", "0", "--tls-port", "1"]
+    # One without it knows the option all the same, and doesn't get as far as asking for a certificate.
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=10)
+    return "tls-cert-file" in done.stdout + done.stderr
+
+
 _given: set[int] = set()
 
 
@@ -199,7 +213,7 @@ _nodes: list[Node] = []
 
 @cache
 def _standalone(name: str) -> Node:
-    node = Node(programs()[name]).launch()
+    node = Node(program(name)).launch()
     _nodes.append(node)
     return node
 
