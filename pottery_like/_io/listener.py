@@ -165,18 +165,23 @@ class Listener:
             return events
         # A thread that computes lets another one have its turn 5 ms after that was woken.  So the turn is asked for
         # before there is any news, which then has to wait for half as long.
-        began = time.monotonic()
-        if self._pressed == PRESSED:
-            time.sleep(ASIDE)
-        else:
-            events = selector.select(max(0.0, min(TURN / 2, seconds)))
-        if time.monotonic() - began < TURN:
-            self._pressed -= 1
-            return events
-        self._pressed = PRESSED
-        for link in links:
-            link.hear()
-        return events or selector.select(0)
+        until = time.monotonic() + seconds
+        while True:
+            began = time.monotonic()
+            if self._pressed == PRESSED:
+                time.sleep(ASIDE)
+            else:
+                events = selector.select(max(0.0, min(TURN / 2, until - began)))
+            now = time.monotonic()
+            if now - began < TURN:
+                self._pressed -= 1
+                return events
+            self._pressed = PRESSED
+            for link in links:
+                link.hear()
+            events = events or selector.select(0)
+            if events or now >= until or any(link.dead for link in links):
+                return events
 
     def _follow(self, selector: selectors.BaseSelector, link: Link, asking: set[Link]) -> None:
         try:
