@@ -8,7 +8,7 @@ import uuid
 import warnings
 import weakref
 from collections import deque
-from functools import cached_property, partial
+from functools import partial
 from typing import Any
 
 from typing_extensions import TypeVar
@@ -117,6 +117,7 @@ class FlipBase(dict[K, V]):
             self._used = self._tier.used
         self._made_runner: Runner | None = None
         self._made_follower: Follower | None = None
+        self._made_flights: Flights | None = None
         self._teller: Teller | None = None
         self._renew()
         _all[id(self)] = weakref.ref(self, partial(_gone, id(self)))
@@ -180,9 +181,11 @@ class FlipBase(dict[K, V]):
             made.forget(self._parts.ear)
             self._parts.ear.drop()
 
-    @cached_property
+    @property
     def _flights(self) -> Flights:
-        return Flights(self._runner)
+        if self._made_flights is None:
+            self._made_flights = Flights(self._runner)
+        return self._made_flights
 
     def _anchors(self) -> tuple[bytes, ...]:
         return anchors(self._runner.client)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Iterable
-from functools import cached_property
 from types import TracebackType
 from typing import Any, Literal, TypeVar
 
@@ -84,12 +83,16 @@ class Redlock(LockHandle):
             reentrant=reentrant,
             alive=_alive,
         )
+        self._made_conductor: Conductor | None = None
         self.lost_event = threading.Event()
         """Set when a lease that is renewed by ``auto_extend`` was lost; cleared by the next acquisition."""
 
-    @cached_property
+    @property
     def _conductor(self) -> Conductor:
-        return Conductor(self._sources, self._ops.key, self._locking.timeout)
+        conductor = self._made_conductor
+        if conductor is None:
+            conductor = self._made_conductor = Conductor(self._sources, self._ops.key, self._locking.timeout)
+        return conductor
 
     def _conduct(self, dialogue: Dialogue[T]) -> T:
         return self._conductor.conduct(dialogue)

@@ -35,12 +35,22 @@ def cancellations() -> int:
     return 0 if task is None else task.cancelling()
 
 
+def _heed(before: int) -> None:
+    """End if the task was asked to since then.
+
+    Connecting, redis-py sends through asyncio.wait_for, which before Python 3.12 may swallow a cancellation.
+    """
+    if cancellations() > before:
+        raise asyncio.CancelledError
+
+
 async def acquire(place: Place, never: Retry | None = None) -> Any:
     """Take a connection that is open.
 
     :param never: a policy to connect by, instead of the client's own with its pauses, as far as the pool allows it; and
         without the client's own timeout, which the caller sees to.
     """
+    before = cancellations()
     if isinstance(place, ClusterNode):
         connection: Any = place.acquire_connection()
         try:
@@ -48,19 +58,24 @@ async def acquire(place: Place, never: Retry | None = None) -> Any:
             if connection.is_connected and await _has_data(connection):
                 await connection.disconnect(nowait=True)
             await connection.connect()
+            _heed(before)
         except BaseException:
             await connection.disconnect(nowait=True)
             await release(place, connection)
             raise
         return connection
-    before = cancellations()
     impatient = never is not None and type(place) is ConnectionPool
-    connection = place.get_available_connection() if impatient else await place.get_connection(*POOL_ARGUMENTS)
+    try:
+        connection = place.get_available_connection() if impatient else await place.get_connection(*POOL_ARGUMENTS)
+    except (RedisError, OSError):
+        raise
+    except BaseException:
+        # One of its idle connections may have been cut short in its greeting.
+        for idle in list(getattr(place, "_available_connections", ())):
+            idle._close()
+        raise
     usual = connection.retry, connection.socket_timeout
     try:
-        # Connecting, redis-py sends through asyncio.wait_for, which before Python 3.12 may swallow a cancellation.
-        if cancellations() > before:
-            raise asyncio.CancelledError
         try:
             if impatient:
                 connection.retry, connection.socket_timeout = never, None
@@ -69,6 +84,7 @@ async def acquire(place: Place, never: Retry | None = None) -> Any:
             if closed(connection) or _left(place, connection):
                 await connection.disconnect(nowait=True)
                 await connection.connect()
+            _heed(before)
         finally:
             connection.retry, connection.socket_timeout = usual
     except BaseException:

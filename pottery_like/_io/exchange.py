@@ -15,7 +15,7 @@ from redis.exceptions import ConnectionError, NoScriptError, RedisError, Respons
 
 from pottery_like._core.dialogue import UNASKED, Ask, Repeated, majority
 from pottery_like._core.op import Op
-from pottery_like._io.wire import Unsent, decoded, give_up, refuse
+from pottery_like._io.wire import CLOSED, Unsent, decoded, give_up, refuse
 
 GRACE = 0.05
 """Seconds that late masters get once there is enough, where that is all that is wanted."""
@@ -254,7 +254,7 @@ class Exchange:
                 except ResponseError:
                     pass
                 del due[0]
-        except (RedisError, OSError):
+        except (RedisError, OSError, *CLOSED):
             pass
         except BaseException:
             yield way.close(connection)

@@ -6,6 +6,7 @@ the only one, so that a message reaches the thread it is for without another thr
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import ssl
@@ -177,9 +178,12 @@ class Hub:
                 return False
             if self._waker is None:
                 self._waker = socket.socketpair()
+                for end in self._waker:
+                    end.setblocking(False)
             others = list(self._lines.values())
             self._lines[identity] = _Line(identity, connection)
-            self._waker[1].send(b".")
+            with contextlib.suppress(BlockingIOError):  # it is full of what nobody had to look at
+                self._waker[1].send(b".")
             if len(others) == 1:
                 others[0].nudge()
         return True
@@ -219,7 +223,7 @@ class Hub:
             self._drop(line)
         except BaseException:
             # A signal handler's exception: what was read may be lost.
-            self._drop(line)
+            self._look()
             raise
 
     def _ask(self, line: _Line, moment: float) -> None:
@@ -237,7 +241,10 @@ class Hub:
     def _drop(self, line: _Line) -> None:
         self._lines.pop(line.identity, None)
         line.close()
-        # What was said meanwhile is lost: everybody looks for himself.
+        self._look()
+
+    def _look(self) -> None:
+        """Have everybody look for himself, as messages may have been lost."""
         for box in list(self._boxes.values()):
             box.put("")
 

@@ -171,15 +171,22 @@ def exchange(ways: Sequence[Way], step: Ask) -> list[Any]:
     # One master, and most often nothing unusual happens: others may be waiting for what is sent here.
     began = time.monotonic()
     connection = None
-    awaited = isinstance(op, Ready)
+    sent, awaited, left = False, isinstance(op, Ready), step.timeout
     try:
         connection = lane.open()
         connection.send_packed_command((_PING + op.words if isinstance(op, Ready) else op.packed(),))
+        sent = True
         if awaited:
-            lane.skip(connection, step.timeout)
+            lane.skip(connection, left)
             awaited = False
-        reply = lane.read(connection, step.timeout)
+            left = max(0.0, left - (time.monotonic() - began))
+        reply = lane.read(connection, left)
     except BaseException as error:
+        if not sent and not isinstance(error, Exception):
+            # Interrupted: no reply will come, or it can't be told.
+            if connection is not None:
+                lane.close(connection)
+            raise
         left = max(0.0, step.timeout - (time.monotonic() - began))
         return _exchange([_Begun(lane, connection, error, ahead=awaited)], replace(step, timeout=left))
     lane.give_back(connection)

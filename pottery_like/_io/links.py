@@ -98,6 +98,8 @@ class Link(LinkState):
         self.listening_socket = _own(self._listening._sock)
         self.listening_socket.setblocking(False)
         self._receive = receiver(self.listening_socket)
+        # Reading from others may take a turn of its own.
+        self.prompt = not isinstance(self.listening_socket, ssl.SSLSocket)
 
     def _answers_to(self, connection: Any, commands: list[Words]) -> list[Any]:
         sock = connection._sock

@@ -28,6 +28,8 @@ ASIDE = 0.0001
 """Seconds that let another thread begin its turn."""
 PRESSED, CALM = 50, 1
 """How many turns have to come in time before one is no longer asked for in advance; and at the first news."""
+QUIET = 400
+"""How many turns without news, too."""
 
 
 class Ends:
@@ -161,12 +163,13 @@ class Listener:
         events: list[Any] = []
         if not self._pressed:
             events = selector.select(max(0.0, seconds))
-            self._pressed = CALM if events else 0
+            # On Windows all waiting takes that long.
+            self._pressed = CALM if events and os.name != "nt" else 0
             return events
         # A thread that computes lets another one have its turn 5 ms after that was woken.  So the turn is asked for
         # before there is any news, which then has to wait for half as long.
         until = time.monotonic() + seconds
-        while True:
+        for _ in range(QUIET):
             began = time.monotonic()
             if self._pressed == PRESSED:
                 time.sleep(ASIDE)
@@ -178,10 +181,13 @@ class Listener:
                 return events
             self._pressed = PRESSED
             for link in links:
-                link.hear()
+                if link.prompt:
+                    link.hear()
             events = events or selector.select(0)
             if events or now >= until or any(link.dead for link in links):
                 return events
+        self._pressed = 0
+        return []
 
     def _follow(self, selector: selectors.BaseSelector, link: Link, asking: set[Link]) -> None:
         try:

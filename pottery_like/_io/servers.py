@@ -262,30 +262,38 @@ def masters(given: Any, clients: Any) -> tuple[Any, ...]:
     :raises TypeError: one of them is nothing of that kind.
     :raises ValueError: not a URL of a Redis server, or a port or database number out of range.
     """
-    found: list[Any] = []
+    found: dict[Any, Any] = {}
     for each in listed(given):
-        if isinstance(each, Mapping):
-            _check_place(each)
-        elif isinstance(each, str):
-            parse_url(each)
+        identity: Any = id(each)
+        if isinstance(each, str):
+            identity = _checked_place(parse_url(each))
+        elif isinstance(each, Mapping):
+            _check_names(each)
+            identity = _checked_place(each)
         elif not isinstance(each, clients):
             world = "synchronous redis-py" if clients == SYNC else "redis.asyncio"
             kind = f"{type(each).__module__}.{type(each).__name__}"
             raise TypeError(f"masters must be {world} clients, URLs or dicts of host and port, not {kind}")
-        if each not in found:
-            found.append(each)
-    return tuple(found)
+        found.setdefault(identity, each)
+    return tuple(found.values())
 
 
-def _check_place(place: Mapping[str, Any]) -> None:
-    unknown = place.keys() - inspect.signature(redis.Redis).parameters.keys()
+def _check_names(place: Mapping[str, Any]) -> None:
+    known = {name for kind in (redis.Redis, redis.asyncio.Redis) for name in inspect.signature(kind).parameters}
+    unknown = place.keys() - known
     if unknown:
         raise TypeError(f"a master's dict has redis.Redis's arguments, which {sorted(unknown)[0]!r} is none of")
-    host, port, db = place.get("host", "localhost"), place.get("port", 6379), place.get("db", 0)
+
+
+def _checked_place(place: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Return what two descriptions of one database have in common."""
+    host, port, db = place.get("host", "localhost"), place.get("port", 6379), place.get("db") or 0
     if not isinstance(host, str) or type(port) is not int or type(db) is not int:
         raise TypeError("a master's host must be a str, its port and db ints")
     if not host or not 0 < port < 65536 or db < 0:
         raise ValueError(f"no such place: host {host!r}, port {port}, db {db}")
     for name in ("username", "password"):
-        if not isinstance(place.get(name), str | None):
+        if not isinstance(place.get(name), str | bytes | None):
             raise TypeError(f"a master's {name} must be a str")
+    path = place.get("path") or place.get("unix_socket_path")
+    return (path, db) if path else (host, port, db)

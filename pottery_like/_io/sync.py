@@ -282,6 +282,7 @@ class Runner:
         except (RedisError, OSError) as error:
             raise Unsent(error) from error
         except CLOSED as error:
+            drop_idle(pool)
             raise Unsent(closed(error)) from error
         except BaseException:
             drop_idle(pool)
@@ -325,6 +326,7 @@ class Runner:
         except (RedisError, OSError) as error:
             give_up(self.client, ops[0], Unsent(error))
         except CLOSED as error:
+            drop_idle(pool)
             give_up(self.client, ops[0], Unsent(closed(error)))
         except BaseException:
             drop_idle(pool)
@@ -340,9 +342,12 @@ class Runner:
                     replies.append(connection.read_response(disable_decoding=True))
                 except ResponseError as error:
                     replies.append(error)
-        except (RedisError, OSError, *CLOSED) as error:
+        except (RedisError, OSError) as error:
             connection.disconnect()
             give_up(self.client, ops[0], error)
+        except CLOSED as error:
+            connection.disconnect()
+            give_up(self.client, ops[0], closed(error))
         except BaseException:
             connection.disconnect()
             raise

@@ -65,8 +65,8 @@ AWAY = (RedisError, OSError)
 """What is raised when the server can't be reached, or doesn't do what it is asked for."""
 
 CLOSED = (ValueError, AttributeError)
-"""What redis-py raises when another thread closes a connection in use: as it does itself, whoever uses them, with those
-to a node that its cluster has lost."""
+"""What redis-py raises, among other things, when another thread closes a connection in use: as it does itself, whoever
+uses them, with those to a node that its cluster has lost."""
 
 Words = tuple["Argument | str", ...]
 
@@ -97,7 +97,9 @@ class Unsent(Exception):
 
 
 def closed(error: Exception) -> ConnectionError:
-    """Return what users are told instead of one of CLOSED."""
+    """Return what users are told instead of one of CLOSED; one that says something else is raised itself."""
+    if "closed file" not in str(error) and "'NoneType' object has no attribute" not in str(error):
+        raise error
     return ConnectionError(f"closed while in use ({error})")
 
 

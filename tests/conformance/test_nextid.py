@@ -148,7 +148,8 @@ def test_a_key_of_another_type(world: World, five: list[Node], key: str) -> None
 def test_masters_as_urls_and_dicts(world: World, five: list[Node], key: str) -> None:
     def places() -> list[Any]:
         url, place = f"redis://127.0.0.1:{five[0].port}/1", {"host": "127.0.0.1", "port": five[1].port, "db": 1}
-        return [url, place, world.client(five[2].port, db=1), url]
+        again = {"host": "127.0.0.1", "port": five[0].port, "db": 1, "socket_timeout": 3}
+        return [url, place, world.client(five[2].port, db=1), url, again]
 
     ids = world.ids(key=key, masters=places())
     assert ids.take(2) == [1, 2]

@@ -6,6 +6,7 @@ import signal
 import threading
 import uuid
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -126,6 +127,60 @@ def test_who_listens_to_one_server_learns_of_another(five: list[Node], monkeypat
         holder.release()
         assert call.wait() is True
         waiter.release()
+    _end(made)
+
+
+def test_interrupted_while_sending(node: Node) -> None:
+    """The interrupt comes out, at once, and the lock is released nevertheless."""
+
+    class Interrupted(BaseException):
+        pass
+
+    class Socket:
+        def __init__(self, real: Any) -> None:
+            self._real = real
+
+        def sendall(self, data: bytes) -> None:
+            raise Interrupted
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._real, name)
+
+    lock = Redlock(key=uuid.uuid4().hex, masters=f"redis://127.0.0.1:{node.port}")
+    for _ in range(2):
+        lock.acquire()
+        (way,) = lock._conductor.ways
+        connection, _ = way._idle[-1]
+        connection._sock = Socket(connection._sock)
+        with pytest.raises(Interrupted):
+            lock.release()
+        with redis.Redis(port=node.port) as client:
+            assert not client.exists(lock.key)
+
+
+def test_a_listening_connection_may_break_often(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody looks at what wakes a leader who listens to several servers, where there is only one."""
+    made = hub.Hub()
+    monkeypatch.setattr(hub, "hub", made)
+    name, url = uuid.uuid4().hex, f"redis://127.0.0.1:{node.port}"
+    holder, waiter = (Redlock(key=name, masters=url, auto_release_time=60) for _ in range(2))
+    holder.acquire()
+    assert waiter.acquire(timeout=0.05) is False
+    assert made._waker is not None
+    with suppress(BlockingIOError):
+        while made._waker[1].send(b"." * 1000):
+            pass
+    with redis.Redis(port=node.port) as client:
+        for _ in range(3):
+            client.client_kill_filter(_type="pubsub")
+            assert InBackground(waiter.acquire, timeout=0.05).wait() is False
+    holder.release()
+    assert waiter.acquire(timeout=5) is True
+    waiter.release()
+    _end(made)
+
+
+def _end(made: hub.Hub) -> None:
     for line in list(made._lines.values()):
         made._drop(line)
     for end in made._waker or ():
