@@ -28,8 +28,8 @@ ASIDE = 0.0001
 """Seconds that let another thread begin its turn."""
 PRESSED, CALM = 50, 1
 """How many turns have to come in time before one is no longer asked for in advance; and at the first news."""
-QUIET = 400
-"""How many turns without news, too."""
+QUIET = 200
+"""How many turns without news, too: some seconds."""
 
 
 class Ends:
@@ -70,7 +70,7 @@ class Listener:
         self._links: list[Link] = []
         self._thread: threading.Thread | None = None
         self._waker: socket.socket | None = None
-        self._pressed = 0
+        self._pressed = self._quiet = self._told = 0
 
     def serve(self, tracker: Tracker) -> None:
         """Look after a tracker, until it wants no more."""
@@ -157,19 +157,27 @@ class Listener:
                     else:
                         with contextlib.suppress(BlockingIOError):
                             receiver.recv(4096)
+                self._count(links)
+
+    def _count(self, links: list[Link]) -> None:
+        """Note whether there have been news."""
+        told, before = sum(link.news for link in links), self._told
+        self._told = told
+        if told != before:
+            self._quiet = 0
+            # On Windows all waiting takes long.
+            if not self._pressed and os.name != "nt":
+                self._pressed = CALM
 
     def _news(self, selector: selectors.BaseSelector, links: list[Link], seconds: float) -> list[Any]:
         """Return what there is to be read, having waited for it."""
-        events: list[Any] = []
         if not self._pressed:
-            events = selector.select(max(0.0, seconds))
-            # On Windows all waiting takes that long.
-            self._pressed = CALM if events and os.name != "nt" else 0
-            return events
+            return selector.select(max(0.0, seconds))
         # A thread that computes lets another one have its turn 5 ms after that was woken.  So the turn is asked for
         # before there is any news, which then has to wait for half as long.
         until = time.monotonic() + seconds
-        for _ in range(QUIET):
+        events: list[Any] = []
+        while self._quiet < QUIET:
             began = time.monotonic()
             if self._pressed == PRESSED:
                 time.sleep(ASIDE)
@@ -184,10 +192,12 @@ class Listener:
                 if link.prompt:
                     link.hear()
             events = events or selector.select(0)
+            self._quiet += 1
+            self._count(links)
             if events or now >= until or any(link.dead for link in links):
                 return events
-        self._pressed = 0
-        return []
+        self._pressed = self._quiet = 0
+        return events
 
     def _follow(self, selector: selectors.BaseSelector, link: Link, asking: set[Link]) -> None:
         try:

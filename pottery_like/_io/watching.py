@@ -205,6 +205,7 @@ class LinkState:
     :ivar prefixes: what the server tells us about; empty while it isn't certain.
     :ivar peer: the server's address.
     :ivar closed: whether the client's own pool has ended the link.
+    :ivar news: how often the server has told of changes.
     """
 
     born: float
@@ -226,6 +227,7 @@ class LinkState:
         self.prefixes: tuple[bytes, ...] = ()
         self.dead = False
         self.closed = False
+        self.news = 0
         self._listening, self._tracked = connections
         self._tiers = tiers
         self._hearing = hearing
@@ -254,6 +256,7 @@ class LinkState:
         """
         for reply in self._replies.feed(data):
             if isinstance(reply, Keys):
+                self.news += 1
                 self._tiers.invalidate(reply)
             elif isinstance(reply, Flush):
                 self._tiers.drop()
@@ -263,6 +266,7 @@ class LinkState:
                 self.pulse.heard(self._asked)
                 self._asked = 0.0
             else:
+                self.news += 1
                 self._tiers.invalidate(self._hearing.keys(reply))
         return True
 
