@@ -2,8 +2,8 @@
 
 HSCAN and SSCAN yield an element a second time only after the server's table shrank: the cursor then stands for a
 wider bucket, part of which has been visited.  Cursors count with their bits reversed, so that part shares the
-cursor's low bits, and a shrink shows itself by cursors that lack high bits (servers shrink by a factor of four or
-more).  See the comment above ``dictScan()`` in Redis's ``dict.c``.
+cursor's low bits, and a shrink shows itself by cursors that lack high bits.  See the comment above ``dictScan()`` in
+Redis's ``dict.c``.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ WINDOW = 1 << 17
 """Beyond so many digests, those whose cursors differ in the low bits are forgotten."""
 
 LOW_BITS = 3
-SHRINK_BITS = 2
-"""A table that shrinks loses at least so many bits: two in Valkey, three in Redis."""
+SHRINK_BITS = 1
+"""A table that shrinks loses at least so many bits: most often two in Valkey, now and then one; three in Redis."""
 
-DOUBTS = 4
+DOUBTS = 8
 """So many short cursors in a row are taken for a shrink; by chance that happens once in 256 pages."""
 
 

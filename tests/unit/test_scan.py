@@ -29,8 +29,9 @@ def test_seen_finds_repetitions() -> None:
 def test_short_cursors_are_doubtful() -> None:
     seen = Seen()
     assert not seen.doubtful(0b100000)
-    assert not seen.doubtful(0b010000)
-    assert seen.doubtful(0b001000)
+    assert not seen.doubtful(0b110000)
+    # Valkey's tables may shrink to their half.
+    assert seen.doubtful(0b010000)
     assert seen.doubtful(0)
 
 
