@@ -253,6 +253,8 @@ LEAVING = """
 import sys, redis
 from pottery_like import FlipCache
 cache = FlipCache("leaving", redis=redis.Redis(port=int(sys.argv[1])), write="back", flush_interval=None)
+cache["flushed"] = "v"
+cache.flush()
 cache["k"] = "v"
 del cache
 if sys.argv[2] == "crash":
@@ -266,6 +268,7 @@ def test_what_is_unwritten_at_exit_is_written(port: int) -> None:
     for how, expected in (("crash", None), ("exit", b"v")):
         subprocess.run([sys.executable, "-c", LEAVING, str(port), how], check=False, timeout=30)
         assert raw.get("leaving:k") == expected
+        assert raw.delete("leaving:flushed") == 1
     raw.close()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import threading
 import uuid
@@ -14,6 +15,7 @@ import pytest
 import redis
 
 from pottery_like._io import hub
+from pottery_like.aio.redlock import AIORedlock
 from pottery_like.redlock import Redlock
 from tests.support.locks import Actors, InBackground
 from tests.support.proxy import proxied
@@ -178,6 +180,63 @@ def test_a_listening_connection_may_break_often(node: Node, monkeypatch: pytest.
     assert waiter.acquire(timeout=5) is True
     waiter.release()
     _end(made)
+
+
+def test_waiters_share_one_listening_connection(node: Node, world: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    name, url = uuid.uuid4().hex, f"redis://127.0.0.1:{node.port}"
+    line = f"{{redlock:{name}}}:waiters"
+    with redis.Redis(port=node.port) as client:
+
+        def listening() -> list[int]:
+            return [count for _, count in client.pubsub_numsub(*client.pubsub_channels("pottery_like:wake:*"))]
+
+        before = sum(listening())
+        if world == "sync":
+            made = hub.Hub()
+            monkeypatch.setattr(hub, "hub", made)
+            holder, *waiters = (Redlock(key=name, masters=url) for _ in range(4))
+            holder.acquire()
+            calls = [InBackground(each.acquire) for each in waiters]
+            wait_until(lambda: client.llen(line) == 3, "all wait")
+            assert sum(listening()) == before + 1
+            holder.release()
+            for _ in waiters:
+                wait_until(lambda: any(not call.running for call in calls), "one has it")
+                done = next(number for number, call in enumerate(calls) if not call.running)
+                assert calls.pop(done).wait() is True
+                waiters.pop(done).release()
+            _end(made)
+        else:
+
+            async def main() -> None:
+                holder, *waiters = (AIORedlock(key=name, masters=url) for _ in range(4))
+                await holder.acquire()
+                tasks = [asyncio.create_task(each.acquire()) for each in waiters]
+                while client.llen(line) < 3:
+                    await asyncio.sleep(0.01)
+                assert sum(listening()) == before + 1
+                await holder.release()
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
+
+            asyncio.run(main())
+
+
+def test_the_default_server(actors: Actors, node: Node, world: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REDIS_URL", f"redis://127.0.0.1:{node.port}/0")
+    with redis.Redis(port=node.port) as client:
+        if world == "sync":
+            with Redlock(key=actors.name):
+                assert client.exists(actors.key)
+        else:
+
+            async def main() -> None:
+                async with AIORedlock(key=actors.name):
+                    assert client.exists(actors.key)
+
+            asyncio.run(main())
+        assert not client.exists(actors.key)
 
 
 def _end(made: hub.Hub) -> None:
