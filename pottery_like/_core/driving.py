@@ -20,7 +20,7 @@ def drive(program: Generator[StepT, Any, T], take: Callable[[StepT], Any], first
         while True:
             try:
                 result = take(step)
-            except Exception as error:
+            except BaseException as error:
                 step = program.throw(error)
             else:
                 step = program.send(result)
@@ -36,7 +36,7 @@ async def drive_later(program: Generator[StepT, Any, T], take: Callable[[StepT],
         while True:
             try:
                 result = await take(step)
-            except Exception as error:
+            except BaseException as error:
                 step = program.throw(error)
             else:
                 step = program.send(result)

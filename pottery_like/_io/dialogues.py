@@ -10,7 +10,8 @@ from typing import Any, TypeVar
 
 import redis
 
-from pottery_like._core.dialogue import Ask, Await, Dialogue, Forget, Listen
+from pottery_like._core.dialogue import Ask, Await, Dialogue, Listen, Step
+from pottery_like._core.driving import drive
 from pottery_like._core.op import Pause
 from pottery_like._io import servers
 from pottery_like._io.hub import the_hub
@@ -48,20 +49,11 @@ class Conductor:
 
     def conduct(self, dialogue: Dialogue[T]) -> T:
         """Conduct a dialogue to its end and return its result."""
-        try:
-            step = next(dialogue)
-            while True:
-                try:
-                    result = exchange(self.ways, step) if isinstance(step, Ask) else self._take(step)
-                except BaseException as error:
-                    step = dialogue.throw(error)
-                else:
-                    step = dialogue.send(result)
-        except StopIteration as stop:
-            value: T = stop.value
-            return value
+        return drive(dialogue, self._take)
 
-    def _take(self, step: Await | Forget | Listen | Pause) -> Any:
+    def _take(self, step: Step) -> Any:
+        if isinstance(step, Ask):
+            return exchange(self.ways, step)
         if isinstance(step, Await):
             return the_hub().wait(step.token, step.seconds, last=step.last)
         if isinstance(step, Listen):
