@@ -147,7 +147,7 @@ class Redlock(LockHandle):
         :raises ReleaseUnlockedLock: it isn't held through this object, or the lease has ended.
         :raises QuorumIsImpossible: half of the masters or more failed, and ``raise_on_redis_errors`` is set.
         """
-        hold = self._holds.find(threading.current_thread())
+        hold = self._mine()
         if hold is None:
             raise ReleaseUnlockedLock(self.key, self.masters)
         self._give_up(hold, raise_on_redis_errors)
@@ -158,8 +158,7 @@ class Redlock(LockHandle):
         if self.auto_extend:
             renewer(self._conductor.ways).drop(hold)
         self._holds.remove(hold)
-        raising = self.raise_on_redis_errors if raise_on_redis_errors is None else raise_on_redis_errors
-        self._conductor.conduct(self._locking.release(hold, raising=raising))
+        self._conduct(self._locking.release(hold, raising=self._raising(raise_on_redis_errors)))
 
     def extend(self, *, raise_on_redis_errors: bool | None = None) -> None:
         """Let the lease begin anew: ``auto_release_time`` seconds from now.  1 round trip to each master.
