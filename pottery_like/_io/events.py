@@ -5,12 +5,10 @@ from __future__ import annotations
 import threading
 import warnings
 import weakref
-from collections.abc import Callable
-from typing import Any
 
 from pottery_like._core.op import Batch
 from pottery_like._io.sync import Runner
-from pottery_like._ops.flip_events import UPDATE, Changes
+from pottery_like._ops.flip_events import Callback, Changes
 from pottery_like._ops.flip_texts import Names
 
 IDLE = 5.0
@@ -20,22 +18,12 @@ IDLE = 5.0
 class Teller:
     """Tells a cache's callbacks of changes.
 
-    :param runner: the client's.
-    :param names: the cache's keys.
-    :param on_update: called with a key that has a new value.
-    :param on_delete: called with a key that is gone.
+    :param runner: the client's; the others are :class:`~pottery_like._ops.flip_events.Changes`' parameters.
     """
 
-    def __init__(
-        self,
-        runner: Runner,
-        names: Names,
-        on_update: Callable[[Any], object] | None,
-        on_delete: Callable[[Any], object] | None,
-    ) -> None:
+    def __init__(self, runner: Runner, names: Names, on_update: Callback | None, on_delete: Callback | None) -> None:
         self._runner = runner
-        self._on_update, self._on_delete = on_update, on_delete
-        self.changes = Changes(names, self._hurry)
+        self.changes = Changes(names, self._hurry, on_update, on_delete)
         self._lock = threading.Lock()
         self._news = threading.Event()
         self._thread: threading.Thread | None = None
@@ -55,13 +43,11 @@ class Teller:
         if not taken:
             return False
         there = self._runner.batch(Batch(self.changes.questions(taken)))
-        for event, key in self.changes.events(taken, there):
-            function = self._on_update if event == UPDATE else self._on_delete
-            if function is not None:
-                try:
-                    function(key)
-                except Exception as error:
-                    warnings.warn(f"a callback failed for {key!r}: {error!r}", RuntimeWarning, stacklevel=2)
+        for function, key in self.changes.calls(taken, there):
+            try:
+                function(key)
+            except Exception as error:
+                warnings.warn(f"a callback failed for {key!r}: {error!r}", RuntimeWarning, stacklevel=2)
         return True
 
     def rest(self) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from pottery_like._core.lua import CHUNK
@@ -10,10 +10,10 @@ from pottery_like._core.op import Op
 from pottery_like._ops.common import truth
 from pottery_like._ops.flip_texts import Names
 
+Callback = Callable[[Any], object]
+
 MOST = 100_000
 """So many changed keys wait at most; of further ones nobody is told."""
-
-UPDATE, DELETE = b"update", b"delete"
 
 
 class Changes:
@@ -21,11 +21,16 @@ class Changes:
 
     :param names: the cache's keys.
     :param hurry: called when there is something to do; from any thread.
+    :param on_update: what is to be called with a key that has a new value.
+    :param on_delete: what is to be called with a key that is gone.
     """
 
-    def __init__(self, names: Names, hurry: Callable[[], None]) -> None:
+    def __init__(
+        self, names: Names, hurry: Callable[[], None], on_update: Callback | None, on_delete: Callback | None
+    ) -> None:
         self._names = names
         self._hurry = hurry
+        self._on_update, self._on_delete = on_update, on_delete
         self._waiting: dict[bytes, None] = {}
 
     def heard(self, keys: Iterable[bytes]) -> None:
@@ -49,9 +54,9 @@ class Changes:
         """Return operations that say which of the keys are there."""
         return tuple(Op("EXISTS", (name,), (), truth, True) for name in taken)
 
-    def events(self, taken: list[bytes], there: list[bool]) -> list[tuple[bytes, Any]]:
-        """Return the events and the users' keys."""
-        found = [
-            (UPDATE if each else DELETE, self._names.decode(name)) for name, each in zip(taken, there, strict=True)
-        ]
-        return [(event, key) for event, key in found if key is not None]
+    def calls(self, taken: list[bytes], there: list[bool]) -> Iterator[tuple[Callback, Any]]:
+        """Yield the callbacks to call, and the users' keys to call them with."""
+        for name, each in zip(taken, there, strict=True):
+            key, function = self._names.decode(name), self._on_update if each else self._on_delete
+            if key is not None and function is not None:
+                yield function, key
