@@ -81,7 +81,7 @@ async def acquire(place: Place, never: Retry | None = None) -> Any:
                 connection.retry, connection.socket_timeout = never, None
                 await place.ensure_connection(connection)
             # The pool looks at what the event loop has read, and the loop may not have run since the server left.
-            if closed(connection) or _left(place, connection):
+            if closed(connection) or _replaced(place, connection):
                 await connection.disconnect(nowait=True)
                 await connection.connect()
             _heed(before)
@@ -123,7 +123,7 @@ def closed(connection: Any) -> bool:
     return bool(poll.poll(0))
 
 
-def _left(pool: Any, connection: Any) -> bool:
+def _replaced(pool: Any, connection: Any) -> bool:
     """Whether a Sentinel has named another master since.  Such pools take back what was in use then."""
     named = getattr(pool, "master_address", None)
     return named is not None and named != (connection.host, connection.port)

@@ -29,7 +29,7 @@ from pottery_like._io.wire import (
     Settings,
     Unsent,
     Words,
-    closed,
+    closed_in_use,
     decoded,
     give_up,
     note_all,
@@ -128,7 +128,7 @@ class Runner:
         except (RedisError, OSError) as error:
             raise Unsent(error) from error
         except CLOSED as error:
-            raise Unsent(closed(error)) from error
+            raise Unsent(closed_in_use(error)) from error
         self.round_trips += 1
         try:
             words = waiting.words()
@@ -154,7 +154,7 @@ class Runner:
             raise
         except CLOSED as error:
             connection.disconnect()
-            raise closed(error) from error
+            raise closed_in_use(error) from error
         except BaseException:  # such as KeyboardInterrupt
             self._withdraw(pool, connection, waiting)
             raise
@@ -283,7 +283,7 @@ class Runner:
             raise Unsent(error) from error
         except CLOSED as error:
             drop_idle(pool)
-            raise Unsent(closed(error)) from error
+            raise Unsent(closed_in_use(error)) from error
         except BaseException:
             drop_idle(pool)
             raise
@@ -312,7 +312,7 @@ class Runner:
             raise
         except CLOSED as error:
             connection.disconnect()
-            raise closed(error) from error
+            raise closed_in_use(error) from error
         except BaseException:
             # A reply may still come: nobody else may read it off this connection.
             connection.disconnect()
@@ -327,7 +327,7 @@ class Runner:
             give_up(self.client, ops[0], Unsent(error))
         except CLOSED as error:
             drop_idle(pool)
-            give_up(self.client, ops[0], Unsent(closed(error)))
+            give_up(self.client, ops[0], Unsent(closed_in_use(error)))
         except BaseException:
             drop_idle(pool)
             raise
@@ -347,7 +347,7 @@ class Runner:
             give_up(self.client, ops[0], error)
         except CLOSED as error:
             connection.disconnect()
-            give_up(self.client, ops[0], closed(error))
+            give_up(self.client, ops[0], closed_in_use(error))
         except BaseException:
             connection.disconnect()
             raise

@@ -96,7 +96,7 @@ class Unsent(Exception):
         self.cause = cause
 
 
-def closed(error: Exception) -> ConnectionError:
+def closed_in_use(error: Exception) -> ConnectionError:
     """Return what users are told instead of one of CLOSED; one that says something else is raised itself."""
     if "closed file" not in str(error) and "'NoneType' object has no attribute" not in str(error):
         raise error
