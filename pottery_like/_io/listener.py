@@ -26,8 +26,9 @@ TURN = 0.002
 """Seconds; who waits longer for his turn at the interpreter waits for a thread that computes without a rest."""
 ASIDE = 0.0001
 """Seconds that let another thread begin its turn."""
-PRESSED, CALM = 50, 1
-"""How many turns have to come in time before one is no longer asked for in advance; and at the first news."""
+EAGER, PROBE = 50, 1
+"""How many turns are asked for in advance once one came late, each that comes in time counting down; and how many after
+the first news, to see whether they come late."""
 QUIET = 200
 """How many turns without news, too: some seconds."""
 
@@ -70,7 +71,7 @@ class Listener:
         self._links: list[Link] = []
         self._thread: threading.Thread | None = None
         self._waker: socket.socket | None = None
-        self._pressed = self._quiet = self._told = 0
+        self._eager = self._quiet = self._told = 0
 
     def serve(self, tracker: Tracker) -> None:
         """Look after a tracker, until it wants no more."""
@@ -151,27 +152,27 @@ class Listener:
                 if not self._trackers and self._ended():
                     return False
                 longest = LONGEST if links else UNLINKED
-                for key, _ in self._news(selector, links, min(longest, due - time.monotonic())):
+                for key, _ in self._wait(selector, links, min(longest, due - time.monotonic())):
                     if key.data is not None:
                         key.data()
                     else:
                         with contextlib.suppress(BlockingIOError):
                             receiver.recv(4096)
-                self._count(links)
+                self._note_news(links)
 
-    def _count(self, links: list[Link]) -> None:
+    def _note_news(self, links: list[Link]) -> None:
         """Note whether there have been news."""
         told, before = sum(link.news for link in links), self._told
         self._told = told
         if told != before:
             self._quiet = 0
             # On Windows all waiting takes long.
-            if not self._pressed and os.name != "nt":
-                self._pressed = CALM
+            if not self._eager and os.name != "nt":
+                self._eager = PROBE
 
-    def _news(self, selector: selectors.BaseSelector, links: list[Link], seconds: float) -> list[Any]:
+    def _wait(self, selector: selectors.BaseSelector, links: list[Link], seconds: float) -> list[Any]:
         """Return what there is to be read, having waited for it."""
-        if not self._pressed:
+        if not self._eager:
             return selector.select(max(0.0, seconds))
         # A thread that computes lets another one have its turn 5 ms after that was woken.  So the turn is asked for
         # before there is any news, which then has to wait for half as long.
@@ -179,24 +180,24 @@ class Listener:
         events: list[Any] = []
         while self._quiet < QUIET:
             began = time.monotonic()
-            if self._pressed == PRESSED:
+            if self._eager == EAGER:
                 time.sleep(ASIDE)
             else:
                 events = selector.select(max(0.0, min(TURN / 2, until - began)))
             now = time.monotonic()
             if now - began < TURN:
-                self._pressed -= 1
+                self._eager -= 1
                 return events
-            self._pressed = PRESSED
+            self._eager = EAGER
             for link in links:
                 if link.prompt:
                     link.hear()
             events = events or selector.select(0)
             self._quiet += 1
-            self._count(links)
+            self._note_news(links)
             if events or now >= until or any(link.dead for link in links):
                 return events
-        self._pressed = self._quiet = 0
+        self._eager = self._quiet = 0
         return events
 
     def _follow(self, selector: selectors.BaseSelector, link: Link, asking: set[Link]) -> None:
