@@ -128,6 +128,8 @@ class FlipBase(dict[K, V]):
             self._back.renew()
         if self._tier is not None:
             self._tier.renew()
+        if self._teller is not None:
+            self._teller.renew()
         self._renew()
 
     def _renew(self) -> None:

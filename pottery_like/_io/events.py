@@ -24,6 +24,11 @@ class Teller:
     def __init__(self, runner: Runner, names: Names, on_update: Callback | None, on_delete: Callback | None) -> None:
         self._runner = runner
         self.changes = Changes(names, self._hurry, on_update, on_delete)
+        self.renew()
+
+    def renew(self) -> None:
+        """Begin anew in a forked child: what waits to be told is its parent's to tell, by the parent's thread."""
+        self.changes.forget()
         self._lock = threading.Lock()
         self._news = threading.Event()
         self._thread: threading.Thread | None = None

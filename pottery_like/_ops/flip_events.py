@@ -42,6 +42,10 @@ class Changes:
         if self._waiting:
             self._hurry()
 
+    def forget(self) -> None:
+        """Tell of nothing that waits."""
+        self._waiting = {}
+
     def take(self) -> list[bytes]:
         """Return some of the keys that wait, and have them wait no more."""
         taken: list[bytes] = []

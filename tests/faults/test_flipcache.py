@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import pickle
 import subprocess
 import sys
@@ -19,6 +18,7 @@ from redis.exceptions import OutOfMemoryError, ReadOnlyError
 from redis.retry import Retry
 
 from pottery_like import BypassedWarning, FlipCache, OutcomeUnknownError
+from tests.support.processes import Child, fork
 from tests.support.proxy import Proxy, proxied
 from tests.support.servers import Node, programs, standalone, wait_until
 
@@ -214,8 +214,9 @@ def test_threads_come_and_go(port: int) -> None:
     subprocess.run([sys.executable, "-c", THREADS, str(port)], check=True, timeout=60)
 
 
-def _child(cache: Any, back: Any, ours: Any) -> None:
+def _child(ours: Any, cache: Any, back: Any, told: list[str]) -> None:
     ours.send((dict(cache.local), back.stats().dirty))
+    told.clear()
     wait_until(lambda: cache["k"] == "v" and cache.local, "it follows changes")
     ours.send("kept")
     ours.recv()
@@ -224,24 +225,27 @@ def _child(cache: Any, back: Any, ours: Any) -> None:
         time.sleep(0.001)
     back.flush()
     ours.send(cache["k"])
+    wait_until(lambda: told, "it is told of changes")
+    ours.send(told)
 
 
 def test_forked_children(port: int) -> None:
-    """A child begins with nothing, follows changes itself, and doesn't write what is its parent's to write."""
-    cache = FlipCache("forked", redis=client(port))
+    """A child begins with nothing, follows changes and tells of them itself, and leaves its parent's writes alone."""
+    told: list[str] = []
+    cache = FlipCache("forked", redis=client(port), on_update=told.append)
     back = FlipCache("forked-back", redis=client(port), write="back", flush_interval=None)
     cache["k"] = "v"
     back["k"] = "unwritten"
-    ours, theirs = multiprocessing.Pipe()
-    process = multiprocessing.get_context("fork").Process(target=_child, args=(cache, back, theirs), daemon=True)
+    wait_until(lambda: told, "the thread that tells is there")
     with cache._tier.lock, back._tier.lock:
-        process.start()
-    assert ours.recv() == ({}, 0)
-    assert ours.recv() == "kept"
+        child = Child(fork, _child, cache, back, told, talks=True)
+    assert child.hear() == ({}, 0)
+    assert child.hear() == "kept"
     cache["k"] = "changed"
-    ours.send("go on")
-    assert ours.recv() == "changed"
-    process.join()
+    child.tell("go on")
+    assert child.hear() == "changed"
+    assert set(child.hear()) == {"k"}
+    child.end()
     raw = client(port)
     assert raw.get("forked-back:k") is None
     back.close()
