@@ -9,7 +9,8 @@ the one thorough test of a container against its builtin, which runs in all cell
 What goes wrong between a client and its server is tested on servers that may be mistreated, ``node`` or ``five``, once
 with each server and in each ``world``.
 
-``MATRIX=all`` (``make test-all``) runs every test in every cell.
+``MATRIX=all`` (``make test-all``) runs every test in every cell.  HYPOTHESIS_PROFILE=explore and HISTORY_SECONDS=60 try
+for longer, and may want a higher ``-o faulthandler_timeout``.
 
 A worker's cells share the servers, and each cell has one client and one event loop for all its tests.
 """

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import functools
 import gc
-import multiprocessing
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +18,7 @@ from redis import Redis
 
 from pottery_like import redis_cache
 from pottery_like._core.arguments import Signature, spell
+from tests.support.processes import Child, fork
 
 
 @pytest.fixture
@@ -216,11 +216,5 @@ def test_a_lock_that_is_held_while_a_process_forks(redis: Redis, key: str) -> No
     memo: Any = cached.cache_info.__self__  # type: ignore[attr-defined]
     # Another thread's, counting a hit.
     with memo._calls._lock:
-        child = multiprocessing.get_context("fork").Process(target=cached, args=("abc",))
-        child.start()
-    child.join(5)
-    try:
-        assert child.exitcode == 0
-    finally:
-        child.kill()
-        child.join()
+        child = Child(fork, cached, "abc")
+    child.end()

@@ -13,7 +13,7 @@ import redis as redispy
 
 from tests.conformance.test_tracking import FOUR, PREFIX
 from tests.support import servers
-from tests.support.processes import alone
+from tests.support.processes import Child, alone, fork
 from tests.support.servers import Setup, wait_until
 from tests.support.tracking import Cache, Copies, cache, get, listening, put
 
@@ -90,7 +90,7 @@ def test_closing_the_pool_closes_the_links(kind: str) -> None:
         wait_until(lambda: not listening(), "the thread ends again")
 
 
-def in_the_child(mine: Cache, connection: Any) -> None:
+def in_the_child(connection: Any, mine: Cache) -> None:
     empty, following = not mine.copies.values, not mine.tracker._reach.links
     wait_until(lambda: mine.usable(PREFIX), "the child has a tracker of its own")
     mine.fill(PREFIX)
@@ -105,25 +105,21 @@ def in_the_child(mine: Cache, connection: Any) -> None:
 def test_a_forked_child_has_a_tracker_of_its_own() -> None:
     if "fork" not in multiprocessing.get_all_start_methods():
         pytest.skip("no fork")
-    context = multiprocessing.get_context("fork")
     setup = FOUR[0]
     with setup.client() as other, cache("sync", setup.client, PREFIX) as mine:
         other.set(PREFIX, 1)
         mine.fill(PREFIX)
-        ours, theirs = context.Pipe()
         # At the fork another thread holds the tier's lock.
         mine.copies.lock.acquire()
-        child = context.Process(target=in_the_child, args=(mine, theirs))
-        child.start()
+        child = Child(fork, in_the_child, mine, talks=True)
         mine.copies.lock.release()
-        assert ours.recv() == (True, True)
+        assert child.hear() == (True, True)
         assert (mine.usable(PREFIX), mine.copies.values) == (True, {PREFIX: b"1"}), "the parent's goes on"
         other.set(PREFIX, 2)
-        ours.send("go on")
-        assert ours.recv() == b"2"
+        child.tell("go on")
+        assert child.hear() == b"2"
         mine.gone(PREFIX)
-        child.join()
-        assert child.exitcode == 0
+        child.end()
         mine.fill(PREFIX)
         other.delete(PREFIX)
         mine.gone(PREFIX)

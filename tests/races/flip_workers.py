@@ -171,24 +171,29 @@ class Witness:
         return None
 
 
-def failing_over(number: int, barrier: Any, place: tuple[str, int], over: Any, options: dict[str, Any]) -> Any:
-    """Read and write fifty keys, one process in asyncio, until it is ``over``; return the history, and remote reads.
+def failing_over(number: int, _: Any, place: tuple[str, int], phases: Any, options: dict[str, Any]) -> Any:
+    """Read and write fifty keys, one process in asyncio; return the history, and the number of remote reads.
 
     ``seen`` follows a write that a master had when it was asked for it: since when, and its port.
+
+    :param phases: a barrier where all wait that are ready, and an event that says when it is over.
     """
-    barrier.wait(60)
-    # Otherwise all would look at the same time whether their master is still the master.
-    time.sleep(number * 0.06)
-    return asyncio.run(_failing_over(number, place, over, options))
+    return asyncio.run(_failing_over(number, place, phases, options))
 
 
-async def _failing_over(number: int, place: tuple[str, int], over: Any, options: dict[str, Any]) -> Any:
+async def _failing_over(number: int, place: tuple[str, int], phases: Any, options: dict[str, Any]) -> Any:
+    ready, over = phases
     kind: Any = FlipCache if number else AIOFlipCache
-    masters = replicated(*place, redis if number else redis.asyncio)
+    masters, witness = replicated(*place, redis if number else redis.asyncio), Witness(*place)
+    if not number and place[0] == "cluster":
+        await masters.initialize()
+    ready.wait(60)
+    # Otherwise all would look at the same time whether their master is still the master.
+    await asyncio.sleep(number * 0.06)
     # Mostly for all keys: what should have been dropped and was not is seen until something else drops it.
     room = 40 if number == 2 else 60
     cache = kind("history", redis=masters, value_type="int", local_max=room, **options)
-    log = await _history(cache, number, over, Witness(*place))
+    log = await _history(cache, number, over, witness)
     stats = cache.stats()
     return log, stats.remote_hits + stats.misses
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ import pytest
 import redis as redispy
 
 from pottery_like import BloomFilter, FilterParametersError, HyperLogLog
+from tests.support.processes import Child, fork
 from tests.support.servers import programs, standalone
 
 PROCESSES = 8
@@ -30,8 +30,7 @@ def client() -> Iterator[redispy.Redis]:
 
 def race(work: Any, *args: Any) -> list[Any]:
     """Run ``work`` in all processes at once; return what each of them returns."""
-    context = multiprocessing.get_context("fork")
-    barrier, results = context.Barrier(PROCESSES), context.Queue()
+    barrier, results = fork.Barrier(PROCESSES), fork.Queue()
 
     def main(number: int) -> None:
         barrier.wait()
@@ -40,13 +39,11 @@ def race(work: Any, *args: Any) -> list[Any]:
         except BaseException as error:
             results.put(repr(error))
 
-    processes = [context.Process(target=main, args=(number,)) for number in range(PROCESSES)]
-    for process in processes:
-        process.start()
-    found = [results.get(timeout=60) for _ in processes]
-    for process in processes:
-        process.join()
+    children = [Child(fork, main, number) for number in range(PROCESSES)]
+    found = [results.get(timeout=60) for _ in children]
     assert not [each for each in found if isinstance(each, str)], found
+    for child in children:
+        child.end()
     return found
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import signal
 import threading
@@ -18,6 +17,7 @@ import redis
 from pottery_like import FlipCache
 from tests.races import flip_workers
 from tests.support.history import never_written, stale
+from tests.support.processes import Child, fork
 from tests.support.servers import Node, cluster, programs, standalone
 
 SERVER = sorted(programs())[-1]
@@ -27,19 +27,15 @@ SECONDS = float(os.environ.get("HISTORY_SECONDS", "3"))
 
 def race(name: str, processes: int, *arguments: Any, meanwhile: Callable[[], None] = lambda: None) -> list[Any]:
     """Run a worker of tests/races/flip_workers.py in all processes at once; return what each reports."""
-    context = multiprocessing.get_context("fork")
-    barrier, results = context.Barrier(processes), context.Queue()
-    running = [
-        context.Process(target=flip_workers.main, args=(name, number, barrier, results, arguments))
-        for number in range(processes)
+    barrier, results = fork.Barrier(processes), fork.Queue()
+    children = [
+        Child(fork, flip_workers.main, name, number, barrier, results, arguments) for number in range(processes)
     ]
-    for each in running:
-        each.start()
     meanwhile()
-    reports = dict(results.get(timeout=60 + SECONDS) for _ in running)
-    for each in running:
-        each.join()
-    assert not [report for report in reports.values() if isinstance(report, str)]
+    reports = dict(results.get(timeout=60 + SECONDS) for _ in children)
+    for child in children:
+        child.end()
+    assert "\n".join(report for report in reports.values() if isinstance(report, str)) == ""
     return [reports[number] for number in range(processes)]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import threading
 import time
 from collections import Counter
@@ -16,6 +15,7 @@ from tests.faults.test_cluster import Move
 from tests.races.test_flipcache import NEWS, SECONDS, race
 from tests.support.failover import Clustered, Place, Watched, running
 from tests.support.history import WRITES, Entry, never_written, stale
+from tests.support.processes import fork
 from tests.support.servers import program
 
 MAX_STALE = 0.5
@@ -32,13 +32,14 @@ def watch(kind: str, place: Place, disturbances: list[Callable[[], None]], least
     counts if anybody became the master in between without having been told to.  All reads are judged by these writes,
     whenever they were, and whoever answered: the copy in memory, the old master or the new one.
     """
-    over = multiprocessing.get_context("fork").Event()
+    ready, over = fork.Barrier(5), fork.Event()
     failures: list[BaseException] = []
     done: list[str] = []
 
     def disturb() -> None:
-        until = time.monotonic() + SECONDS
         try:
+            ready.wait(60)
+            until = time.monotonic() + SECONDS
             for step in cycle(disturbances):
                 time.sleep(0.4)
                 if len(done) >= least and time.monotonic() >= until:
@@ -53,7 +54,7 @@ def watch(kind: str, place: Place, disturbances: list[Callable[[], None]], least
     disturbing = threading.Thread(target=disturb)
     options = {"max_stale": MAX_STALE}
     try:
-        reports = race("failing_over", 4, (kind, place.port), over, options, meanwhile=disturbing.start)
+        reports = race("failing_over", 4, (kind, place.port), (ready, over), options, meanwhile=disturbing.start)
     finally:
         disturbing.join()
     assert failures == []

@@ -11,7 +11,7 @@ import pytest
 
 from pottery_like import RedisQueue, RedisSimpleQueue
 from tests.races.queue_workers import KEY, client, consume, produce, work
-from tests.support.processes import context
+from tests.support.processes import Child, context
 from tests.support.servers import ALL, Node, programs, spares, wait_until
 
 PRODUCERS = CONSUMERS = 8
@@ -25,9 +25,7 @@ def node(request: pytest.FixtureRequest) -> Node:
 
 
 def start(target: Any, *args: Any) -> Any:
-    process = context.Process(target=target, args=args, daemon=True)
-    process.start()
-    return process
+    return Child(context, target, *args).process
 
 
 def producers(cls: type[Any], node: Node, path: Path) -> list[Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 from collections.abc import Iterator
 from itertools import chain
 from typing import Any
@@ -13,6 +12,7 @@ import redis as redispy
 import pottery_like
 from tests.races import workers
 from tests.races.workers import TURNS
+from tests.support.processes import Child, fork
 from tests.support.servers import programs, standalone
 
 PROCESSES = 8
@@ -30,18 +30,12 @@ def client() -> Iterator[redispy.Redis]:
 def race(name: str, container: Any) -> list[list[Any]]:
     """Run a worker of tests/races/workers.py in all processes at once; return what each of them took."""
     # A forked process would share the parent's connections only in name, but spawning eight takes seconds.
-    context = multiprocessing.get_context("fork")
-    barrier, results = context.Barrier(PROCESSES), context.Queue()
-    processes = [
-        context.Process(target=workers.main, args=(name, container, number, barrier, results))
-        for number in range(PROCESSES)
-    ]
-    for process in processes:
-        process.start()
-    reports = dict(results.get(timeout=60) for _ in processes)
-    for process in processes:
-        process.join()
+    barrier, results = fork.Barrier(PROCESSES), fork.Queue()
+    children = [Child(fork, workers.main, name, container, number, barrier, results) for number in range(PROCESSES)]
+    reports = dict(results.get(timeout=60) for _ in children)
     assert not [report for report in reports.values() if isinstance(report, str)]
+    for child in children:
+        child.end()
     return [reports[number] for number in range(PROCESSES)]
 
 

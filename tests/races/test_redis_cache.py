@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import random
 import signal
@@ -19,6 +18,7 @@ import redis as redispy
 from pottery_like import redis_cache
 from tests.races import cache_workers
 from tests.races.cache_workers import THREADS
+from tests.support.processes import Child, fork
 from tests.support.servers import programs, standalone, wait_until
 
 PROCESSES = 4
@@ -43,16 +43,12 @@ def port_of(client: redispy.Redis) -> int:
 @pytest.mark.parametrize("client", SERVERS, indirect=True)
 @pytest.mark.parametrize("worker", ["threads", "tasks"])
 def test_one_computation_for_a_hundred_callers(client: redispy.Redis, worker: str) -> None:
-    context = multiprocessing.get_context("fork")
-    barrier = context.Barrier(PROCESSES * (THREADS if worker == "threads" else 1))
-    results = context.Queue()
+    barrier, results = fork.Barrier(PROCESSES * (THREADS if worker == "threads" else 1)), fork.Queue()
     target = getattr(cache_workers, worker)
-    processes = [context.Process(target=target, args=(port_of(client), barrier, results)) for _ in range(PROCESSES)]
-    for process in processes:
-        process.start()
-    reports = [results.get(timeout=60) for _ in processes]
-    for process in processes:
-        process.join()
+    children = [Child(fork, target, port_of(client), barrier, results) for _ in range(PROCESSES)]
+    reports = [results.get(timeout=60) for _ in children]
+    for child in children:
+        child.end()
     assert all(found == [2] * THREADS + [4] * THREADS for found, _ in reports)
     assert client.mget("calls:1", "calls:2") == [b"1", b"1"]
     assert sum(misses for _, (_, misses, *_) in reports) == 2
@@ -69,24 +65,20 @@ def test_one_computation_for_a_hundred_callers(client: redispy.Redis, worker: st
     ],
 )
 def test_nobody_gets_what_was_invalidated_before(client: redispy.Redis, how: str, options: dict[str, Any]) -> None:
-    context = multiprocessing.get_context("fork")
-    results = context.Queue()
-    target, seconds = cache_workers.readers, 0.8
-    processes = [context.Process(target=target, args=(port_of(client), options, seconds, results)) for _ in range(3)]
-    for process in processes:
-        process.start()
+    results, seconds = fork.Queue(), 0.8
+    children = [Child(fork, cache_workers.readers, port_of(client), options, seconds, results) for _ in range(3)]
     version = cache_workers.versioned(client, **options)
     number = 0
-    while any(process.is_alive() for process in processes) and results.qsize() < len(processes):
+    while any(child.process.is_alive() for child in children) and results.qsize() < len(children):
         number += 1
         client.set("version", number)
         for args in {"invalidate": [(0,), (1,)], "invalidate_tag": [("t",)]}.get(how, [()]):
             getattr(version, how)(*args)
         client.set("announced", number)
         time.sleep(random.random() * 0.01)
-    reports = [results.get(timeout=60) for _ in processes]
-    for process in processes:
-        process.join()
+    reports = [results.get(timeout=60) for _ in children]
+    for child in children:
+        child.end()
     assert number > 2
     assert sum(count for count, _ in reports) > number
     assert [old for _, old in reports] == [[], [], []]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import multiprocessing
 import os
 import random
 import signal
@@ -20,10 +19,10 @@ import redis.asyncio
 from pottery_like.aio.redlock import AIORedlock
 from pottery_like.exceptions import ReleaseUnlockedLock
 from pottery_like.redlock import Redlock
+from tests.support.processes import Child, fork
 from tests.support.servers import Node, programs
 
 PROGRAM = next(iter(programs().values()))
-FORK = multiprocessing.get_context("fork")
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 
 Interval = tuple[float, float, bool]
@@ -76,19 +75,15 @@ def _work_aio(name: str, ports: list[int], until: float, lease: float, results: 
 def _race(
     ports: list[int], seconds: float, lease: float, meanwhile: Callable[[list[int], float], None]
 ) -> list[list[Interval]]:
-    name, results = uuid.uuid4().hex, FORK.Queue()
+    name, results = uuid.uuid4().hex, fork.Queue()
     until = time.monotonic() + seconds
-    processes = [
-        FORK.Process(target=_work if index % 3 else _work_aio, args=(name, ports, until, lease, results))
-        for index in range(6)
+    children = [
+        Child(fork, _work if index % 3 else _work_aio, name, ports, until, lease, results) for index in range(6)
     ]
-    for process in processes:
-        process.start()
-    meanwhile([process.pid or 0 for process in processes], until)
-    recorded = [results.get(timeout=60) for _ in processes]
-    for process in processes:
-        process.join(20)
-        assert process.exitcode == 0
+    meanwhile([child.pid for child in children], until)
+    recorded = [results.get(timeout=60) for _ in children]
+    for child in children:
+        child.end()
     return recorded
 
 

@@ -13,7 +13,8 @@ import pytest
 import redis
 
 from pottery_like.redlock import Redlock
-from tests.races.test_redlock import FORK, PROGRAM, Interval, overlaps
+from tests.races.test_redlock import PROGRAM, Interval, overlaps
+from tests.support.processes import Child, fork
 from tests.support.servers import Node
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
@@ -94,17 +95,12 @@ def test_one_holder_at_a_time(three: list[Node], peer: str, masters: int) -> Non
     if peer == "installed":
         pytest.importorskip("pottery", reason="Pottery isn't installed: only its frozen commands are tested")
     theirs: Callable[..., Any] = Frozen if peer == "frozen" else _pottery
-    ports, out = [node.port for node in three[:masters]], FORK.Queue()
+    ports, out = [node.port for node in three[:masters]], fork.Queue()
     name, until = uuid.uuid4().hex, time.monotonic() + SECONDS
-    workers = [
-        FORK.Process(target=_work, args=(make, name, ports, until, out)) for make in (_ours, _ours, theirs, theirs)
-    ]
-    for worker in workers:
-        worker.start()
+    workers = [Child(fork, _work, make, name, ports, until, out) for make in (_ours, _ours, theirs, theirs)]
     recorded = [out.get(timeout=60) for _ in workers]
     for worker in workers:
-        worker.join(20)
-        assert worker.exitcode == 0
+        worker.end()
     assert overlaps([intervals for _, intervals in recorded]) == 0
     for side in (True, False):
         assert sum(len(intervals) for ours, intervals in recorded if ours is side) > 0

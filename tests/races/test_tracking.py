@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import bisect
-import multiprocessing
 import random
 import signal
 import threading
 import time
-from typing import Any
 
 import pytest
 import redis
 
 from tests.conformance.test_tracking import FOUR
 from tests.races.tracking_workers import work
+from tests.support.processes import Child, spawn
 from tests.support.servers import Node, Setup, programs, wait_until
 from tests.support.tracking import cache, put
 
@@ -79,15 +78,11 @@ def test_histories(program: str) -> None:
     """Three processes, whose connections are killed and whose server pauses: nothing is stale beyond the bound."""
     max_stale, seconds = 0.5, 3.5
     node = Node(programs()[program]).start()
-    context: Any = multiprocessing.get_context("spawn")
-    pipes, children = [], []
+    children = []
     try:
         for own, world in enumerate(("sync", "aio", "sync")):
-            ours, theirs = context.Pipe()
             options = {"port": node.port, "keys": KEYS, "seconds": seconds, "max_stale": max_stale}
-            children.append(context.Process(target=work, args=(theirs, own, world), kwargs=options))
-            children[-1].start()
-            pipes.append(ours)
+            children.append(Child(spawn, work, own, world, options, talks=True))
         with redis.Redis(port=node.port) as admin:
             wait_until(lambda: sum("B" in each["flags"] for each in admin.client_list()) == 3, "all are there")
             for round_ in range(5):
@@ -100,10 +95,10 @@ def test_histories(program: str) -> None:
                 links = [each for each in admin.client_list() if "B" in each["flags"] or each["sub"] != "0"]
                 for each in random.sample(links, min(3, len(links))):
                     admin.client_kill_filter(_id=each["id"])
-        results = [pipe.recv() for pipe in pipes]
-    finally:
+        results = [child.hear() for child in children]
         for child in children:
-            child.join(20)
+            child.end()
+    finally:
         node.stop()
     judge([entry for history, _, _ in results for entry in history], max_stale + SLACK)
     assert all(local > 20 for _, local, _ in results), "there were copies to be judged"

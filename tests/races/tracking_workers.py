@@ -19,17 +19,20 @@ Read = tuple[str, int, int, float]
 """``r``, key, number seen, when the read began."""
 
 
-def work(connection: Any, own: int, world: str, *, port: int, keys: int, seconds: float, max_stale: float) -> None:
-    """Write the keys that are ``own`` modulo 3, read all, and send the history."""
+def work(connection: Any, own: int, world: str, options: dict[str, Any]) -> None:
+    """Write the keys that are ``own`` modulo 3, read all, and send the history.
+
+    :param options: the server's ``port``; how many ``keys`` there are; for how many ``seconds``; and ``max_stale``.
+    """
     package: Any = redis if world == "sync" else redis.asyncio
     history: list[Write | Read] = []
     # The last number begun, and the last one acknowledged.
-    last = dict.fromkeys(range(own, keys, 3), 0)
+    last = dict.fromkeys(range(own, options["keys"], 3), 0)
     local = 0
-    with cache(world, lambda: package.Redis(port=port), b"race:", max_stale=max_stale) as mine:
-        deadline = time.monotonic() + seconds
+    with cache(world, lambda: package.Redis(port=options["port"]), b"race:", max_stale=options["max_stale"]) as mine:
+        deadline = time.monotonic() + options["seconds"]
         while time.monotonic() < deadline:
-            key = random.randrange(keys)
+            key = random.randrange(options["keys"])
             name = b"race:%d" % key
             with contextlib.suppress(redis.RedisError, OSError):
                 if key in last and random.random() < 0.1:

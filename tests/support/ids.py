@@ -13,7 +13,7 @@ import redis.asyncio
 from pottery_like.aio.nextid import AIONextID
 from pottery_like.nextid import NextID
 from tests.support.facade import Loop
-from tests.support.processes import context
+from tests.support.processes import Child, context
 
 
 class World:
@@ -90,9 +90,7 @@ class Takers:
     def __init__(self, processes: int, cases: list[Case]) -> None:
         self._ready, self._results = context.Barrier(processes + 1), context.Queue()
         args = (cases, self._ready, self._results)
-        self._processes = [context.Process(target=_take_ids, args=args) for _ in range(processes)]
-        for each in self._processes:
-            each.start()
+        self._children = [Child(context, _take_ids, *args) for _ in range(processes)]
 
     def start(self) -> None:
         """Let all begin with the next case."""
@@ -100,12 +98,12 @@ class Takers:
 
     def outcomes(self) -> list[Outcome]:
         """Return what each process has taken in that case."""
-        return [self._results.get(timeout=60) for _ in self._processes]
+        return [self._results.get(timeout=60) for _ in self._children]
 
     def join(self) -> None:
         """Wait for the ends of the processes."""
-        for each in self._processes:
-            each.join(60)
+        for each in self._children:
+            each.end()
 
 
 def _take_ids(cases: list[Case], ready: Any, results: Any) -> None:

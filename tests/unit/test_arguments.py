@@ -6,7 +6,6 @@ import dataclasses
 import enum
 import itertools
 import math
-import multiprocessing
 import random
 from collections import namedtuple
 from collections.abc import Callable
@@ -23,6 +22,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pottery_like._core.arguments import Signature, UnfitError, spell, text_of
+from tests.support.processes import Child, fork
 
 
 class Color(enum.Enum):
@@ -250,11 +250,8 @@ class Plain:
 def test_instances_are_known_by_a_name_in_one_process_only() -> None:
     signature, one, other = Signature(Plain.method), Plain(), Plain()
     assert signature.spelled((one, 1), {}) == signature.spelled((one,), {"n": 1}) != signature.spelled((other, 1), {})
-    context = multiprocessing.get_context("fork")
-    queue = context.Queue()
-    process = context.Process(target=lambda: queue.put(signature.spelled((one, 1), {})))
-    process.start()
-    assert queue.get(timeout=30) != signature.spelled((one, 1), {})
-    process.join()
+    child = Child(fork, lambda ours: ours.send(signature.spelled((one, 1), {})), talks=True)
+    assert child.hear() != signature.spelled((one, 1), {})
+    child.end()
     with pytest.raises(TypeError, match="key_builder="):
         spell(one)
