@@ -19,6 +19,7 @@ import redis.asyncio
 from redis.sentinel import Sentinel
 
 from pottery_like import AIORedisDict, RedisDict, RedisList, embedded
+from tests.support.processes import Child, fork
 from tests.support.servers import Node, free_port, programs, speaks_tls, standalone, wait_until
 
 SERVERS = sorted(programs())
@@ -223,11 +224,7 @@ def test_embedded_stops_with_its_process() -> None:
 
 def test_embedded_is_not_stopped_by_a_child() -> None:
     with embedded() as server:
-        child = os.fork()
-        if child == 0:
-            server.close()
-            os._exit(0)
-        os.waitpid(child, 0)
+        Child(fork, server.close).end()
         with server.client() as client:
             assert client.ping()
 

@@ -316,7 +316,7 @@ taken += [next(ids) for _ in range(60)]
 os.waitpid(child, 0)
 print(repr((taken, eval(os.read(out, 65536)))))
 """
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
     mine, childs = eval(done.stdout)
     assert mine[:50] == list(range(1, 51))
     assert len(childs) == 60

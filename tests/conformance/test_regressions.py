@@ -19,6 +19,7 @@ import pottery_like
 from pottery_like import AIORedisDict, DecodeError, JSONCodec, RedisCounter, RedisDict, RedisList, RedisSet
 from tests.conftest import Maker
 from tests.support.calls import FILL
+from tests.support.processes import Child, fork
 from tests.support.servers import SETUPS, standalone
 
 NAMES = sorted(FILL)
@@ -173,18 +174,14 @@ def test_interrupted_greetings_answer_no_command(redis: Any) -> None:
 def test_a_forked_child_closes_only_its_own_files() -> None:
     """The parent's embedded server is let go of once: its descriptor's number is soon another file's."""
     with pottery_like.embedded() as server:
-        child = os.fork()
-        if not child:
-            status = 1
-            try:
-                mine = [os.open(os.devnull, os.O_RDONLY) for _ in range(8)]
-                server._process.stdin.close()  # type: ignore[union-attr]  # as the garbage collector does
-                for number in mine:
-                    os.fstat(number)
-                status = 0
-            finally:
-                os._exit(status)
-        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+        def work() -> None:
+            mine = [os.open(os.devnull, os.O_RDONLY) for _ in range(8)]
+            server._process.stdin.close()  # type: ignore[union-attr]  # as the garbage collector does
+            for number in mine:
+                os.fstat(number)
+
+        Child(fork, work).end()
         assert server.client().ping()
 
 

@@ -107,7 +107,9 @@ def test_a_forked_child_has_a_tracker_of_its_own() -> None:
         pytest.skip("no fork")
     setup = FOUR[0]
     with setup.client() as other, cache("sync", setup.client, PREFIX) as mine:
+        mine.fill(PREFIX)
         other.set(PREFIX, 1)
+        mine.gone(PREFIX)
         mine.fill(PREFIX)
         # At the fork another thread holds the tier's lock.
         mine.copies.lock.acquire()

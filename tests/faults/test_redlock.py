@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 import threading
 import time
@@ -19,6 +18,7 @@ from pottery_like.aio.redlock import AIORedlock
 from pottery_like.exceptions import QuorumIsImpossible, ReleaseUnlockedLock
 from pottery_like.redlock import Redlock
 from tests.support.locks import Actors, InBackground
+from tests.support.processes import Child, fork
 from tests.support.proxy import proxied
 from tests.support.servers import Node, wait_until
 
@@ -199,16 +199,13 @@ def test_server_restarts_under_a_waiter(actors: Actors, nodes: list[Node]) -> No
 def test_dead_waiter_is_passed_over(actors: Actors, nodes: list[Node]) -> None:
     holder, other = actors(ports(nodes[:1])), actors(ports(nodes[:1]))
     holder.acquire()
-    child = os.fork()
-    if child == 0:
-        Redlock(key=actors.name, masters=[{"host": "127.0.0.1", "port": nodes[0].port}]).acquire()
-        os._exit(1)
+    child = Child(fork, Redlock(key=actors.name, masters=[{"host": "127.0.0.1", "port": nodes[0].port}]).acquire)
     with redis.Redis(port=nodes[0].port) as client:
         wait_until(lambda: client.llen(f"{{{actors.key}}}:waiters") == 1, "the child waits")
         call = InBackground(other.acquire)
         wait_until(lambda: client.llen(f"{{{actors.key}}}:waiters") == 2, "both wait")
-    os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
+    child.process.kill()
+    child.process.join()
     time.sleep(0.05)
     holder.release()
     assert call.wait(5) is True
@@ -258,14 +255,14 @@ def test_waiting_within_a_signal_handler(nodes: list[Node]) -> None:
 def test_a_forks_child_holds_nothing(nodes: list[Node]) -> None:
     lock = Redlock(key=uuid.uuid4().hex, masters=[f"redis://127.0.0.1:{nodes[0].port}"])
     lock.acquire()
-    child = os.fork()
-    if child == 0:
-        try:
+
+    def work() -> None:
+        with pytest.raises(ReleaseUnlockedLock):
             lock.release()
-        except ReleaseUnlockedLock:
-            os._exit(0 if lock.acquire(False) is False and lock.locked() == 0 else 2)
-        os._exit(1)
-    assert os.waitpid(child, 0)[1] == 0
+        assert lock.acquire(False) is False
+        assert lock.locked() == 0
+
+    Child(fork, work).end()
     assert lock.locked() > 0
     lock.release()
 
