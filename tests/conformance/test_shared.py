@@ -128,7 +128,7 @@ def test_writer_who_gives_up_lets_readers_pass(scene: Shared) -> None:
     # Connecting to a cluster might take longer than the writer's timeout.
     assert writer.locked() == other.locked() == 0
     reader.acquire()
-    writing = InBackground(writer.acquire, timeout=0.6)
+    writing = InBackground(writer.acquire, timeout=1)
     wait_until(lambda: scene.waiting() == 1, "the writer waits")
     reading = InBackground(other.acquire)
     assert writing.wait() is False
