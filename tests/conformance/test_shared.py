@@ -172,9 +172,11 @@ def test_aio_crowd(scene: Shared) -> None:
             nonlocal inside
             async with slots:
                 inside += 1
-                assert inside <= 3
-                await asyncio.sleep(0.001)
-                inside -= 1
+                try:
+                    assert inside <= 3
+                    await asyncio.sleep(0.001)
+                finally:
+                    inside -= 1
 
         tasks = [asyncio.create_task(use()) for _ in range(30)]
         for task in tasks[::5]:
