@@ -13,7 +13,7 @@ from redis.exceptions import RedisError, ResponseError
 
 from pottery_like._core.driving import drive_later
 from pottery_like._core.op import Batch, Done, Op, Page, Paging, Pause, Program, Take, Task, Wait
-from pottery_like._io.aio_connections import Place, acquire, release, send
+from pottery_like._io.aio_connections import Place, acquire, heeded, release, send
 from pottery_like._io.aio_waiting import Waits
 from pottery_like._io.wire import (
     Attempt,
@@ -174,7 +174,7 @@ class Runner(Waits):
         if isinstance(client, Redis):
             return client.connection_pool
         try:
-            await client.initialize()
+            await heeded(client.initialize())
             return client.nodes_manager.get_node_from_slot(op.slot)
         except (RedisError, OSError) as error:
             raise Unsent(error) from error
@@ -254,7 +254,7 @@ class Runner(Waits):
             return client.connection_pool
         if attempt.refresh:
             try:
-                await client.nodes_manager.initialize()
+                await heeded(client.nodes_manager.initialize())
             except (RedisError, OSError) as error:
                 raise Unsent(error) from error
         if attempt.node is not None:

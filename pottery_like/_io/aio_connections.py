@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import select
 import sys
-from typing import Any, TypeAlias
+from collections.abc import Awaitable
+from typing import Any, TypeAlias, TypeVar
 
 from redis.asyncio import ConnectionPool
 from redis.asyncio.cluster import ClusterNode
@@ -19,6 +20,8 @@ if sys.version_info >= (3, 11):
 else:
     # redis-py needs it there.
     from async_timeout import timeout
+
+T = TypeVar("T")
 
 within = timeout
 """Ends a block after some seconds by ``asyncio.TimeoutError``."""
@@ -36,12 +39,21 @@ def cancellations() -> int:
 
 
 def _heed(before: int) -> None:
-    """End if the task was asked to since then.
-
-    Connecting, redis-py sends through asyncio.wait_for, which before Python 3.12 may swallow a cancellation.
-    """
+    """End if the task was asked to since then."""
     if cancellations() > before:
         raise asyncio.CancelledError
+
+
+async def heeded(work: Awaitable[T]) -> T:
+    """Await what is redis-py's, and end after it if the task was asked to meanwhile.
+
+    redis-py sends through asyncio.wait_for, which before Python 3.12 may swallow a cancellation, or a timeout's.
+    """
+    before = cancellations()
+    try:
+        return await work
+    finally:
+        _heed(before)
 
 
 async def acquire(place: Place, never: Retry | None = None) -> Any:
@@ -51,6 +63,14 @@ async def acquire(place: Place, never: Retry | None = None) -> Any:
         without the client's own timeout, which the caller sees to.
     """
     before = cancellations()
+    try:
+        return await _acquire(place, never, before)
+    except (RedisError, OSError):
+        _heed(before)
+        raise
+
+
+async def _acquire(place: Place, never: Retry | None, before: int) -> Any:
     if isinstance(place, ClusterNode):
         connection: Any = place.acquire_connection()
         try:
@@ -100,7 +120,7 @@ async def send(connection: Any, data: bytes | list[bytes], seconds: float | None
 
     :param seconds: how long that may take, instead of the connection's own timeout.
     """
-    # By that, redis-py sends through asyncio.wait_for: see acquire().  It also makes a task for it.
+    # By that, redis-py sends through asyncio.wait_for: see heeded().  It also makes a task for it.
     own, connection.socket_timeout = connection.socket_timeout, None
     try:
         async with within(own if seconds is None else seconds):

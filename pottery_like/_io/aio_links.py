@@ -16,7 +16,7 @@ from redis.exceptions import ConnectionError
 
 from pottery_like._core.coherence import Tiers, additions, minimal
 from pottery_like._core.replies import Replies
-from pottery_like._io.aio_connections import Place, closed, within
+from pottery_like._io.aio_connections import Place, closed, heeded, within
 from pottery_like._io.servers import connection_arguments, node_arguments
 from pottery_like._io.watching import UNTRACKED, LinkState, Words, accepted, greeting, pair
 
@@ -73,7 +73,7 @@ class Link(LinkState):
     async def _open(self, prefixes: tuple[bytes, ...]) -> None:
         connections = self._listening, self._tracked
         for connection in connections:
-            await connection.connect()
+            await heeded(connection.connect())
         # From here on bytes are read without redis-py, whose buffer is empty.
         self._reader: asyncio.StreamReader = self._listening._reader
         self.peer = peer_of(self._tracked)

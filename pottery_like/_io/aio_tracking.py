@@ -17,7 +17,7 @@ from redis.exceptions import RedisError
 from pottery_like._core.coherence import Stats, Tier, Tiers
 from pottery_like._core.op import Batch, Op
 from pottery_like._io.aio import Runner
-from pottery_like._io.aio_connections import Place
+from pottery_like._io.aio_connections import Place, heeded, within
 from pottery_like._io.aio_links import Link, peer_of
 from pottery_like._io.reaching import LAYOUT, Reach
 from pottery_like._io.watching import Hearing, Messages, Noted, Refused, covers, patience, publication, refusal
@@ -77,7 +77,9 @@ class Tracker:
         self._reach.hurry()
         self._resume()
         with contextlib.suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(self._settled.wait(), patience(self.runner.client))
+            # Unlike asyncio.wait_for before Python 3.12, this swallows no cancellation.
+            async with within(patience(self.runner.client)):
+                await self._settled.wait()
         for link in list(self._reach.links.values()):
             await self._extend(link)
         # Until it has been swept once, its wishes to be swept earlier are taken for known.
@@ -260,10 +262,10 @@ class Tracker:
     async def _learn(self) -> None:
         """Learn the cluster's masters."""
         client: Any = self.runner.client
-        await client.initialize()
+        await heeded(client.initialize())
         if self._reach.relearn:
             self._reach.relearn = False
-            await client.nodes_manager.initialize()
+            await heeded(client.nodes_manager.initialize())
         for link in self._reach.learned(node.name for node in client.get_primaries()):
             link.die()
 

@@ -12,7 +12,7 @@ from redis.asyncio import Redis, RedisCluster
 from redis.exceptions import RedisError, ResponseError
 
 from pottery_like._core.op import Op, Take, Task, Wait
-from pottery_like._io.aio_connections import Place, acquire, release, send
+from pottery_like._io.aio_connections import Place, acquire, heeded, release, send
 from pottery_like._io.waiting import Waiting, keep_alive
 from pottery_like._io.wire import Attempt, Settings, Unsent, Words, decoded
 
@@ -74,7 +74,7 @@ class Waits(ABC):
         self.round_trips += 1
         sent = False
         try:
-            await connection.check_health()
+            await heeded(connection.check_health())
             # send_command() can be cancelled when the words have gone already; this can't.
             connection._writer.writelines(connection.pack_command(*take.op.argv()))
             sent = True
@@ -96,13 +96,23 @@ class Waits(ABC):
 
     async def _late(self, place: Place, connection: Any, take: Take[Any]) -> None:
         reading = asyncio.ensure_future(connection.read_response(disable_decoding=True))
-        await asyncio.wait([reading])
+        await self._end(reading)
         await release(place, connection)
         await self._put_back(reading, take.undo)
 
+    async def _end(self, running: asyncio.Future[Any]) -> None:
+        """Wait for a reply that nobody needs, no longer than for any other: the client may have no timeout."""
+        await asyncio.wait([running], timeout=self._settings.patience)
+        if not running.done():
+            running.cancel()
+            await asyncio.wait([running])
+
     async def _put_back(self, running: asyncio.Future[Any], undo: Callable[[Any], Op[Any] | None]) -> None:
         try:
-            op = undo(await running)
+            await self._end(running)
+            if running.cancelled():
+                return
+            op = undo(running.result())
             if op is not None:
                 await self.run(op)
         except Exception:
@@ -197,7 +207,8 @@ class Waits(ABC):
         """Stop waiting, and put back what had come already."""
         telling = asyncio.ensure_future(told.wait())
         try:
-            await asyncio.wait([telling, reading], return_when=asyncio.FIRST_COMPLETED)
+            # No longer than for any other reply, as the client may have no timeout.
+            await asyncio.wait([telling, reading], timeout=waiting.grace, return_when=asyncio.FIRST_COMPLETED)
             if not reading.done() and not await self._unblock(place, waiting, reading):
                 return
             undo = waiting.undo(await asyncio.wait_for(reading, waiting.grace))

@@ -19,6 +19,7 @@ from pottery_like._core.lua import Script
 from pottery_like._core.op import Op
 from pottery_like._io import servers, unwritten
 from pottery_like._io.aio import Client, Runner
+from pottery_like._io.aio_connections import heeded
 from pottery_like._io.aio_events import Teller
 from pottery_like._io.aio_flights import Flights
 from pottery_like._io.aio_tracking import Tracker, tracker
@@ -117,7 +118,7 @@ class AIOFlipBase(Generic[K, V]):
     async def _anchors(self) -> tuple[bytes, ...]:
         client: Any = self._runner.client
         if self._runner.clustered:
-            await client.initialize()
+            await heeded(client.initialize())
         return anchors(client)
 
     def _fresh(self) -> None:
