@@ -144,8 +144,7 @@ def test_one_event_loop_after_the_other() -> None:
         assert following.usable(get(PREFIX))
         copies.values[PREFIX] = b"old"
         await following.runner.run(put(PREFIX, b"new"))
-        while copies.values:
-            await asyncio.sleep(0.001)
+        await asyncio.to_thread(wait_until, lambda: not copies.values, "it hears of the change")
         if close:
             await client.aclose()
             await asyncio.sleep(0.05)

@@ -212,8 +212,7 @@ def test_waiters_share_one_listening_connection(node: Node, world: str, monkeypa
                 holder, *waiters = (AIORedlock(key=name, masters=url) for _ in range(4))
                 await holder.acquire()
                 tasks = [asyncio.create_task(each.acquire()) for each in waiters]
-                while client.llen(line) < 3:
-                    await asyncio.sleep(0.01)
+                await asyncio.to_thread(wait_until, lambda: client.llen(line) == 3, "all wait")
                 assert sum(listening()) == before + 1
                 await holder.release()
                 for task in tasks:

@@ -75,7 +75,9 @@ async def _close(clients: list[Any]) -> None:
     others = asyncio.all_tasks() - {asyncio.current_task()}
     for task in others:
         task.cancel()
-    await asyncio.gather(*others, return_exceptions=True)
+    if others:
+        _, left = await asyncio.wait(others, timeout=20)
+        assert not left, f"cancelled, and they don't end: {left}"
     for client in clients:
         await client.aclose()
 

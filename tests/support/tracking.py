@@ -52,7 +52,8 @@ class Running:
 
     def close(self) -> None:
         self.loop.call_soon_threadsafe(self.loop.stop)
-        self._thread.join()
+        self._thread.join(60)
+        assert not self._thread.is_alive(), "something in the event loop doesn't end"
         self.loop.run_until_complete(self.loop.shutdown_asyncgens())
         self.loop.close()
 
