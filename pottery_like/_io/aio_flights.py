@@ -79,7 +79,7 @@ class Flights:
 
     async def _undo(self, undo: Op[None]) -> None:
         with suppress(Exception):
-            await self.runner.run(undo)
+            await self.runner.undo(undo)
 
     async def _step(
         self, step: Step, function: Callable[[], Awaitable[Any]], mine: dict[bytes, Op[None] | None]

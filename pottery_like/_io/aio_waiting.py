@@ -12,7 +12,7 @@ from redis.asyncio import Redis, RedisCluster
 from redis.exceptions import RedisError, ResponseError
 
 from pottery_like._core.op import Op, Take, Task, Wait
-from pottery_like._io.aio_connections import Place, acquire, heeded, release, send
+from pottery_like._io.aio_connections import Place, acquire, heeded, release, send, within
 from pottery_like._io.waiting import Waiting, keep_alive
 from pottery_like._io.wire import Attempt, Settings, Unsent, Words, decoded
 
@@ -114,10 +114,19 @@ class Waits(ABC):
                 return
             op = undo(running.result())
             if op is not None:
-                await self.run(op)
+                await self.undo(op)
         except Exception:
             # The cancellation that led here is what the caller must see.
             return
+
+    async def undo(self, op: Op[Any]) -> None:
+        """Run an operation for a caller who is cancelled and waits for it, though not for ever.
+
+        :raises asyncio.TimeoutError: the server is silent, and the client has no timeout.
+        """
+        # The last attempt may take as long as all before it.
+        async with within(2 * self._settings.patience):
+            await self.run(op)
 
     async def _leave(self, work: Coroutine[Any, Any, None]) -> None:
         leaving = asyncio.ensure_future(work)
@@ -213,7 +222,7 @@ class Waits(ABC):
                 return
             undo = waiting.undo(await asyncio.wait_for(reading, waiting.grace))
             if undo is not None:
-                await self.run(undo)
+                await self.undo(undo)
         except Exception:
             # The cancellation that led here is what the caller must see.
             return

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import redis.asyncio
 
-from pottery_like import AIORedisSimpleQueue
+from pottery_like import AIORedisSimpleQueue, redis_cache
 from pottery_like._io import aio, aio_tracking
 from tests.support.proxy import Proxy, proxied
 from tests.support.servers import Node, cluster, programs, spares
@@ -60,6 +60,29 @@ def test_a_client_without_a_timeout(node: Node, call: Callable[[Any], Any], monk
         proxy.frozen = False
         assert calling.cancelled()
         assert await client.ping(), "the connection isn't used again on which that answer comes"
+        await client.aclose()
+
+    monkeypatch.setattr("pottery_like._io.wire.PATIENCE", 0.3)
+    with proxied(node.port) as proxy:
+        asyncio.run(main(proxy))
+
+
+def test_a_computation_whose_lease_can_t_be_given_back(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def main(proxy: Proxy) -> None:
+        client, computes = redis.asyncio.Redis(port=proxy.port, socket_timeout=None), asyncio.Event()
+
+        @redis_cache(redis=client, key="cancelled")
+        async def slow(n: int) -> None:
+            computes.set()
+            await asyncio.sleep(60)
+
+        calling = asyncio.ensure_future(slow(1))
+        await asyncio.wait_for(computes.wait(), 10)
+        proxy.frozen = True
+        calling.cancel()
+        await asyncio.wait([calling], timeout=10)
+        proxy.frozen = False
+        assert calling.cancelled()
         await client.aclose()
 
     monkeypatch.setattr("pottery_like._io.wire.PATIENCE", 0.3)
