@@ -129,9 +129,17 @@ class Exchange:
                 if parcel.lost and time.monotonic() < parcel.ends:
                     yield from self._repeat(parcel)
         finally:
-            for parcel in direct:
-                if parcel.connection is not None:
+            yield from self._end_all(direct)
+
+    def _end_all(self, parcels: list[_Parcel]) -> Work:
+        for place, parcel in enumerate(parcels):
+            if parcel.connection is not None:
+                try:
                     yield from self._end(parcel)
+                except BaseException:
+                    # Interrupted once more: the others' connections must not be lost, either.
+                    yield from self._end_all(parcels[place + 1 :])
+                    raise
 
     def _post(self, parcels: list[_Parcel]) -> Work:
         # The connections come first, so that the operations go out closely together.

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import redis.asyncio
 
-from pottery_like import AIORedisSimpleQueue, redis_cache
+from pottery_like import AIORedisSimpleQueue, AIORedlock, redis_cache
 from pottery_like._io import aio, aio_tracking
 from tests.support.proxy import Proxy, proxied
 from tests.support.servers import Node, cluster, programs, spares
@@ -104,6 +104,33 @@ def test_watching_begins_just_now(node: Node) -> None:
         await client.aclose()
 
     asyncio.run(main())
+
+
+def test_cancelled_twice_while_several_masters_are_silent(node: Node) -> None:
+    """All their connections go back to where they came from."""
+
+    async def main(proxies: list[Proxy]) -> None:
+        clients = [redis.asyncio.Redis(port=proxy.port) for proxy in proxies]
+        for client, proxy in zip(clients, proxies, strict=True):
+            await client.ping()
+            proxy.frozen = True
+        acquiring = asyncio.ensure_future(AIORedlock(key="cancelled", masters=clients).acquire())
+        for _ in range(2):
+            await asyncio.sleep(0.05)
+            acquiring.cancel()
+        await asyncio.sleep(0.05)
+        for proxy in proxies:
+            proxy.frozen = False
+        await asyncio.wait([acquiring], timeout=10)
+        assert acquiring.cancelled()
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        await asyncio.wait([*others, asyncio.ensure_future(asyncio.sleep(0))], timeout=10)
+        assert [client.connection_pool._in_use_connections for client in clients] == [set()] * 3
+        for client in clients:
+            await client.aclose()
+
+    with proxied(node.port) as one, proxied(node.port) as two, proxied(node.port) as three:
+        asyncio.run(main([one, two, three]))
 
 
 @knows
