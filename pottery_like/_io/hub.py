@@ -13,8 +13,9 @@ import ssl
 import threading
 import time
 import uuid
+from collections import deque
 from collections.abc import Sequence
-from queue import Empty, SimpleQueue
+from queue import Empty
 from typing import Any
 
 from redis.exceptions import RedisError
@@ -86,10 +87,41 @@ class _Line:
         self._connection.disconnect()
 
 
-class _Box(SimpleQueue[str | None]):
-    """The messages to one waiter.  None among them: it might lead."""
+class _Box:
+    """The messages to one waiter.  None among them: it might lead.
 
-    thread = 0
+    Any thread or signal handler may put something there, at any time.  ``queue.SimpleQueue`` allows that, too, but its
+    ``get()`` waits for ever when its time runs out between CPython's two looks at the clock.
+    """
+
+    def __init__(self) -> None:
+        self.thread = 0
+        self._messages: deque[str | None] = deque()
+        # Free when there may be something new.
+        self._news = threading.Lock()
+
+    def empty(self) -> bool:
+        """Whether there is nothing."""
+        return not self._messages
+
+    def put(self, message: str | None) -> None:
+        """Add something."""
+        self._messages.append(message)
+        try:
+            self._news.release()
+        except RuntimeError:  # it is free already
+            pass
+
+    def get(self, seconds: float) -> str | None:
+        """Take something, having waited for it.
+
+        :raises Empty: nothing came in time.
+        """
+        until = time.monotonic() + seconds
+        while not self._messages:
+            if not self._news.acquire(timeout=max(0.0, until - time.monotonic())):
+                raise Empty
+        return self._messages.popleft()
 
 
 class Hub:
@@ -136,8 +168,7 @@ class Hub:
                     time.sleep(min(seconds, NESTED))
                     return None
                 else:
-                    left = until - time.monotonic()
-                    message = box.get(timeout=left) if left > 0 else box.get_nowait()
+                    message = box.get(until - time.monotonic())
                 if message is not None:
                     if message and last:
                         self.forget(token)
@@ -210,7 +241,7 @@ class Hub:
                     self._waker[0].recv(4096)
                 else:
                     self._hear(files[file])
-        return box.get_nowait()
+        return box.get(0)
 
     def _hear(self, line: _Line, seconds: float = 0) -> None:
         try:
