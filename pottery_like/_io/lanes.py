@@ -20,6 +20,7 @@ from pottery_like._core.dialogue import Ask
 from pottery_like._core.op import Ready
 from pottery_like._io import routes
 from pottery_like._io.exchange import Exchange
+from pottery_like._io.inherited import know
 from pottery_like._io.routes import Route, Ways
 from pottery_like._io.sync import Client, Runner, drop_idle
 from pottery_like._io.wire import POOL_ARGUMENTS, decoded
@@ -51,6 +52,7 @@ class Lane(Route):
         self._own = ConnectionPool(self.kind, **self.arguments()) if self.plain else None
         self._idle: list[tuple[Any, float]] = []
         self._process = os.getpid()
+        know(self._pool)
 
     @property
     def _pool(self) -> ConnectionPool:

@@ -17,6 +17,7 @@ from redis.exceptions import RedisError, ResponseError, TimeoutError
 
 from pottery_like._core.driving import drive
 from pottery_like._core.op import Batch, Done, Op, Page, Paging, Pause, Program, Take, Task, Wait
+from pottery_like._io.inherited import know
 from pottery_like._io.waiting import Waiting, keep_alive
 from pottery_like._io.wire import (
     CLOSED,
@@ -54,6 +55,7 @@ class Runner:
         self.client = client
         self.clustered = isinstance(client, RedisCluster)
         self.round_trips = 0
+        know(client)
         if isinstance(client, RedisCluster):
             kwargs = client.get_connection_kwargs()
             attempts = getattr(client, "cluster_error_retry_attempts", 0)
