@@ -14,6 +14,8 @@ from typing import Any
 
 _KINDS: dict[type, Any] = {type(make()): make for make in (threading.Lock, threading.RLock)}
 
+_redis_pys_kinds: dict[type, bool] = {}
+
 _known: weakref.WeakSet[Any] = weakref.WeakSet()
 
 
@@ -35,7 +37,7 @@ def _renew() -> None:
         for name, value in list(vars(thing).items()):
             make = _KINDS.get(type(value))
             if make is None:
-                waiting += filter(_redis_pys, _inside(value))
+                waiting += [each for each in _inside(value) if _redis_pys(each)]
             else:
                 # Some share a lock, and go on sharing one.
                 setattr(thing, name, made.setdefault(id(value), (value, make()))[1])
@@ -43,12 +45,17 @@ def _renew() -> None:
 
 def _inside(value: Any) -> Iterable[Any]:
     if isinstance(value, dict):
-        return list(value.values())
-    return list(value) if isinstance(value, list | tuple | set) else (value,)
+        return value.values()
+    return value if isinstance(value, list | tuple | set) else (value,)
 
 
 def _redis_pys(value: Any) -> bool:
-    return hasattr(value, "__dict__") and any(each.__module__.startswith("redis.") for each in type(value).__mro__)
+    kind = type(value)
+    found = _redis_pys_kinds.get(kind)
+    if found is None:
+        found = hasattr(value, "__dict__") and any(each.__module__.startswith("redis.") for each in kind.__mro__)
+        _redis_pys_kinds[kind] = found
+    return found
 
 
 if hasattr(os, "register_at_fork"):
