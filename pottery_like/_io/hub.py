@@ -135,7 +135,17 @@ class Hub:
         self._waiting: dict[str, _Box] = {}
         # At most one entry: who leads.  A dict, as setdefault can't be interrupted halfway.
         self._leader: dict[str, _Box] = {}
-        self._waker: tuple[socket.socket, socket.socket] | None = None
+        self._wakers: dict[str, tuple[socket.socket, socket.socket]] = {}
+
+    @property
+    def _waker(self) -> tuple[socket.socket, socket.socket]:
+        """What wakes a leader who waits for several lines, or for the first one."""
+        if not self._wakers:
+            ends = socket.socketpair()
+            for end in ends:
+                end.setblocking(False)
+            self._wakers.setdefault("", ends)
+        return self._wakers[""]
 
     def listen(self, ways: Sequence[Way], token: str, *, connect: bool) -> tuple[str, ...]:
         """Expect messages to ``token``; return the channel for each master, empty where there is none."""
@@ -207,10 +217,6 @@ class Hub:
             except (RedisError, OSError):
                 connection.disconnect()
                 return False
-            if self._waker is None:
-                self._waker = socket.socketpair()
-                for end in self._waker:
-                    end.setblocking(False)
             others = list(self._lines.values())
             self._lines[identity] = _Line(identity, connection)
             with contextlib.suppress(BlockingIOError):  # it is full of what nobody had to look at
@@ -224,8 +230,8 @@ class Hub:
 
         :raises Empty: nothing came in time.
         """
-        assert self._waker is not None
-        woken = self._waker[0].fileno()
+        waker = self._waker[0]
+        woken = waker.fileno()
         while box.empty() and (moment := time.monotonic()) < until:
             for line in list(self._lines.values()):
                 self._ask(line, moment)
@@ -238,7 +244,7 @@ class Hub:
             files = {line.file: line for line in lines}
             for file in readable([woken, *files], slice_):
                 if file == woken:
-                    self._waker[0].recv(4096)
+                    waker.recv(4096)
                 else:
                     self._hear(files[file])
         return box.get(0)

@@ -168,7 +168,6 @@ def test_a_listening_connection_may_break_often(node: Node, monkeypatch: pytest.
     holder, waiter = (Redlock(key=name, masters=url, auto_release_time=60) for _ in range(2))
     holder.acquire()
     assert waiter.acquire(timeout=0.05) is False
-    assert made._waker is not None
     with suppress(BlockingIOError):
         while made._waker[1].send(b"." * 1000):
             pass
@@ -179,6 +178,30 @@ def test_a_listening_connection_may_break_often(node: Node, monkeypatch: pytest.
     holder.release()
     assert waiter.acquire(timeout=5) is True
     waiter.release()
+    _end(made)
+
+
+def test_waiting_where_nobody_listens_yet(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A master that was silent a moment ago isn't listened to; who waits then looks for himself."""
+    made = hub.Hub()
+    monkeypatch.setattr(hub, "hub", made)
+    name, url = uuid.uuid4().hex, f"redis://127.0.0.1:{node.port}"
+    holder, waiter, late = (Redlock(key=name, masters=url, auto_release_time=60) for _ in range(3))
+    holder.acquire()
+    (way,) = waiter._conductor.ways
+    way.failed(redis.TimeoutError(), 1)
+    assert waiter.acquire(timeout=0.1) is False
+    call = InBackground(waiter.acquire, timeout=20)
+    wait_until(lambda: made._leader, "it waits")
+    # Another one can listen by now, and has to be heard by the first.
+    way.answered()
+    second = InBackground(late.acquire, timeout=20)
+    wait_until(lambda: made._lines, "somebody listens")
+    holder.release()
+    wait_until(lambda: not (call.running and second.running), "one of them has it")
+    (late if call.running else waiter).release()
+    assert [call.wait(), second.wait()] == [True, True]
+    (waiter if waiter.locked() else late).release()
     _end(made)
 
 
@@ -241,5 +264,5 @@ def test_the_default_server(actors: Actors, node: Node, world: str, monkeypatch:
 def _end(made: hub.Hub) -> None:
     for line in list(made._lines.values()):
         made._drop(line)
-    for end in made._waker or ():
+    for end in made._waker:
         end.close()
