@@ -15,6 +15,7 @@ from redis import ConnectionPool, Redis
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
+from redis.sentinel import SentinelConnectionPool
 
 from pottery_like._core.dialogue import Ask
 from pottery_like._core.op import Ready
@@ -44,15 +45,28 @@ _PLAIN = (redis.Connection, redis.SSLConnection, redis.UnixDomainSocketConnectio
 class Lane(Route):
     """The way to one master: connections that give up after ``timeout`` seconds, and are not tried again and again.
 
-    :param client: the user's client.  Its pool is used where its connections can't be had otherwise (Sentinel's).
+    :param client: the user's client.  Its pool is used where its connections can't be had otherwise.
     """
 
     def __init__(self, client: Redis, timeout: float) -> None:
         super().__init__(client, timeout, _PLAIN, Retry(NoBackoff(), 0))
-        self._own = ConnectionPool(self.kind, **self.arguments()) if self.plain else None
+        self._own = self._made(client.connection_pool)
         self._idle: list[tuple[Any, float]] = []
         self._process = os.getpid()
         know(self._pool)
+
+    def _made(self, theirs: Any) -> ConnectionPool | None:
+        """Return a pool whose connections give up in time, already in their greetings."""
+        arguments = self.arguments()
+        if self.plain:
+            return ConnectionPool(self.kind, **arguments)
+        if type(theirs) is not SentinelConnectionPool:
+            return None
+        # That is the pool itself.
+        arguments.pop("connection_pool", None)
+        arguments |= {name: getattr(theirs, name) for name in ("is_master", "check_connection")}
+        arguments["connection_class"] = self.kind
+        return SentinelConnectionPool(theirs.service_name, theirs.sentinel_manager, **arguments)
 
     @property
     def _pool(self) -> ConnectionPool:
@@ -107,6 +121,10 @@ class Lane(Route):
             self.read(connection, seconds)
         except redis.ResponseError:
             pass
+
+    def listener(self) -> Any:
+        """Return a connection of its own, not yet connected, for listening."""
+        return super().listener() if self.plain else self._pool.make_connection()
 
     def give_back(self, connection: Any) -> None:
         """Take back a connection that has been read to the end."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import signal
 import subprocess
 import uuid
 from collections.abc import Callable, Iterator
@@ -23,6 +24,7 @@ from redis.exceptions import RedisError
 from pottery_like._core.keys import slot
 from pottery_like.aio.redlock import AIORedlock
 from pottery_like.redlock import Redlock
+from tests.support.locks import InBackground
 from tests.support.servers import Node, free_port, programs, start_cluster, wait_until
 
 LEASE = 5.0
@@ -69,11 +71,11 @@ class Watched:
 class BySentinel(Watched):
     def __init__(self, master: Node, replica: Node, port: int) -> None:
         super().__init__(master, replica)
-        self._port = port
+        self.port = port
         self._watching: list[Any] = []
 
     def client(self, package: Any) -> Any:
-        sentinel = package.sentinel.Sentinel([("127.0.0.1", self._port)], **QUICK)
+        sentinel = package.sentinel.Sentinel([("127.0.0.1", self.port)], **QUICK)
         self._watching += sentinel.sentinels
         return sentinel.master_for("m", **QUICK)
 
@@ -204,3 +206,30 @@ def test_failover(setting: Any, tmp_path: Path) -> None:
         asyncio.run(main(watched))
     # redis-py's cluster client doesn't close its connections to a master that has gone.
     gc.collect()
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+def test_a_silent_master_of_a_client_that_waits_for_ever(tmp_path: Path) -> None:
+    """A lock's own time counts, be it for a reply or for a new connection's greeting."""
+    with by_sentinel(tmp_path) as watched, redis.Redis(port=watched.port) as sentinel:
+        # Nobody takes over.
+        sentinel.execute_command("SENTINEL SET", "m", "down-after-milliseconds", 60000)
+        options: dict[str, Any] = {"socket_timeout": None, "socket_connect_timeout": None}
+        found = redis.sentinel.Sentinel([("127.0.0.1", watched.port)], **QUICK)
+        client = found.master_for("m", **options)
+        lock = Redlock(key=uuid.uuid4().hex, masters=[client], auto_release_time=2)
+        lock.acquire()
+        lock.release()
+        watched.master.signal(signal.SIGSTOP)
+        try:
+            for _ in range(2):
+                assert InBackground(lock.acquire, timeout=0.5).wait(10) is False
+        finally:
+            watched.master.signal(signal.SIGCONT)
+        assert InBackground(lock.acquire, timeout=5).wait(10) is True
+        lock.release()
+        (way,) = lock._conductor.ways
+        way._pool.disconnect()  # type: ignore[union-attr]
+        client.close()
+        for each in found.sentinels:
+            each.close()
