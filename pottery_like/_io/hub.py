@@ -131,7 +131,8 @@ class Hub:
         self.channel = f"pottery_like:wake:{uuid.uuid4().hex}"
         self._boxes: dict[str, _Box] = {}
         self._lines: dict[Any, _Line] = {}
-        self._connecting = threading.Lock()
+        # Re-entrant, as a signal handler may want to listen while its own thread is connecting.
+        self._connecting = threading.RLock()
         self._waiting: dict[str, _Box] = {}
         # At most one entry: who leads.  A dict, as setdefault can't be interrupted halfway.
         self._leader: dict[str, _Box] = {}
@@ -217,6 +218,9 @@ class Hub:
             except (RedisError, OSError):
                 connection.disconnect()
                 return False
+            if identity in self._lines:  # by a signal handler
+                connection.disconnect()
+                return True
             others = list(self._lines.values())
             self._lines[identity] = _Line(identity, connection)
             with contextlib.suppress(BlockingIOError):  # it is full of what nobody had to look at

@@ -14,6 +14,7 @@ import pytest
 import redis
 import redis.asyncio
 
+from pottery_like._io import hub
 from pottery_like.aio.redlock import AIORedlock
 from pottery_like.exceptions import QuorumIsImpossible, ReleaseUnlockedLock
 from pottery_like.redlock import Redlock
@@ -250,6 +251,35 @@ def test_waiting_within_a_signal_handler(nodes: list[Node]) -> None:
     assert tried == [False]
     lock.release()
     inner.release()
+
+
+def test_a_signal_while_a_listening_connection_is_made(nodes: list[Node], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its handler needs one, too, to the same server."""
+    made, url = hub.Hub(), f"redis://127.0.0.1:{nodes[0].port}"
+    monkeypatch.setattr(hub, "hub", made)
+    name = uuid.uuid4().hex
+    holder, lock, other = (Redlock(key=name, masters=url) for _ in range(3))
+    holder.acquire()
+    (way,) = lock._conductor.ways
+    tried, listener = [], way.listener
+
+    def interrupted() -> Any:
+        monkeypatch.setattr(way, "listener", listener)
+        signal.raise_signal(signal.SIGALRM)
+        return listener()
+
+    monkeypatch.setattr(way, "listener", interrupted)
+    before = signal.signal(signal.SIGALRM, lambda number, frame: tried.append(other.acquire(timeout=0.2)))
+    try:
+        assert lock.acquire(timeout=0.2) is False
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert tried == [False]
+    with redis.Redis(port=nodes[0].port) as client:
+        assert client.pubsub_numsub(made.channel) == [(made.channel.encode(), 1)]
+    holder.release()
+    for each in (*made._lines.values(), *made._waker):
+        each.close()
 
 
 def test_a_forks_child_holds_nothing(nodes: list[Node]) -> None:
