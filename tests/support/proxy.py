@@ -7,7 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 
 class Proxy:
@@ -82,6 +82,9 @@ class Proxy:
 
     def close(self) -> None:
         """Refuse and close all connections."""
+        # Closed only, it would take one more: accept() goes on with what it has.
+        with suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         for each in list(self._open):
             try:
