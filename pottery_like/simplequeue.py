@@ -70,7 +70,8 @@ class RedisSimpleQueue(Container[SimpleQueueOps[T]], Generic[T]):
         A wait takes place on the server, occupies one connection of the client, and may last longer than the
         client's socket timeout.  When its connection breaks, it goes on over a new one, as soon as the server can be
         reached, at the end of the line; one item may have been lost with the old connection, if the server handed it
-        out in that moment.  The server is asked to close that connection, so that no second item goes there.
+        out in that moment.  The server is asked to close that connection, if it had answered there at all, so that no
+        item goes there later.
 
         :param block: wait while the queue is empty.
         :param timeout: wait so many seconds at most; None waits without end.
