@@ -34,7 +34,7 @@ def _renew() -> None:
         if id(thing) in seen:
             continue
         seen[id(thing)] = thing
-        for name, value in list(vars(thing).items()):
+        for name, value in list(getattr(thing, "__dict__", {}).items()):
             make = _KINDS.get(type(value))
             if make is None:
                 waiting += [each for each in _inside(value) if _redis_pys(each)]
