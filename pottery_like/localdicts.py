@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import ItemsView, Iterable, Iterator, KeysView, Mapping, ValuesView
-from threading import RLock
 from typing import Any, Generic, TypeVar, cast
 
 from typing_extensions import Self
+
+from pottery_like._io.inherited import lock
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -136,7 +137,7 @@ class FIFODict(Limited[K, V], OrderedDict[K, V]):
 
     def __init__(self, max_items: int = 1000, *args: Any, **kwargs: Any) -> None:
         self._max_items = checked_limit(max_items)
-        self._lock = RLock()
+        self._lock = lock()
         super().__init__(*args, **kwargs)
 
     def __setitem__(self, key: K, value: V) -> None:

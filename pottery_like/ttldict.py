@@ -6,12 +6,12 @@ import time
 from collections import OrderedDict
 from collections.abc import Mapping, MutableMapping
 from datetime import timedelta
-from threading import RLock
 from typing import Any, NoReturn, TypeVar
 
 from typing_extensions import Self
 
 from pottery_like._core.evict import Deadlines, Frequencies
+from pottery_like._io.inherited import lock
 from pottery_like._ops.common import milliseconds
 from pottery_like.localdicts import Limited, checked_limit, same_items
 
@@ -42,7 +42,7 @@ class LFUDict(Limited[K, V], MutableMapping[K, V]):
 
     def __init__(self, max_items: int = 1000, *args: Any, **kwargs: Any) -> None:
         self._max_items = checked_limit(max_items)
-        self._lock = RLock()
+        self._lock = lock()
         self._data: dict[K, V] = {}
         self._uses = Frequencies()
         self.update(*args, **kwargs)
@@ -159,7 +159,7 @@ class TTLDict(Limited[K, V], MutableMapping[K, V]):
     def __init__(self, max_items: int = 1000, ttl: float | timedelta = 60.0, *args: Any, **kwargs: Any) -> None:
         self._max_items = checked_limit(max_items)
         self._ttl = milliseconds(ttl) / 1000
-        self._lock = RLock()
+        self._lock = lock()
         self._data: OrderedDict[K, V] = OrderedDict()
         self._deadlines = Deadlines()
         self.update(*args, **kwargs)

@@ -1,4 +1,4 @@
-"""Clients whose locks a forked child makes anew.
+"""Locks that are free in a forked child, the clients' among them.
 
 redis-py's pools notice a fork, but not that one of their locks was held then, by a thread that exists in the parent
 only: whoever used the client in the child would wait for ever.  (Nor do a cluster client's tables notice anything.)
@@ -17,6 +17,7 @@ _KINDS: dict[type, Any] = {type(make()): make for make in (threading.Lock, threa
 _redis_pys_kinds: dict[type, bool] = {}
 
 _known: weakref.WeakSet[Any] = weakref.WeakSet()
+_ours: weakref.WeakSet[Any] = weakref.WeakSet()
 
 
 def know(thing: Any) -> None:
@@ -24,7 +25,16 @@ def know(thing: Any) -> None:
     _known.add(thing)
 
 
+def lock() -> Any:
+    """Return a re-entrant lock that is free in every forked child, whichever thread held it in the parent."""
+    made = threading.RLock()
+    _ours.add(made)
+    return made
+
+
 def _renew() -> None:
+    for each in list(_ours):
+        each._at_fork_reinit()
     # With the old ones, as only what is still there has a number of its own.
     made: dict[int, tuple[Any, Any]] = {}
     seen: dict[int, Any] = {}

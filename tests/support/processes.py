@@ -65,10 +65,13 @@ class Child:
         """Say something to it."""
         self._connection.send(what)
 
-    def end(self) -> None:
+    def end(self, seconds: float = LIMIT + 5) -> None:
         """Wait until it ends by itself; fail if it doesn't, or not well."""
-        self.process.join(LIMIT + 5)
-        assert self.process.exitcode == 0, f"the process has ended with {self.process.exitcode}"
+        self.process.join(seconds)
+        code = self.process.exitcode
+        if code is None:
+            self.process.kill()
+        assert code == 0, f"the process has ended with {code}"
 
 
 def _limited(target: Callable[..., Any], arguments: tuple[Any, ...]) -> None:

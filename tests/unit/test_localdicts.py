@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import copy
 import json
+import os
 import pickle
 import threading
 import time
 from collections import OrderedDict
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
@@ -18,6 +20,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 
 from pottery_like import FIFODict, LFUDict, LRUDict, TTLDict, et
 from tests.support.outcome import assert_same, outcome
+from tests.support.processes import Child, fork
 
 KEYS = st.sampled_from(["a", "b", "c", "d", 1, True, 2.0, None, (1, "x")])
 VALUES = st.integers(0, 9)
@@ -269,6 +272,23 @@ def test_threads(kind: Any) -> None:
         each.join()
     # Of FIFO and TTL the oldest goes, of the others what is unused: "always" is neither.
     assert failures == []
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork()")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+@pytest.mark.parametrize("kind", KINDS)
+def test_forking_while_another_thread_uses_it(kind: Any) -> None:
+    made = kind(3)
+    made["a"] = 1
+
+    def work() -> None:
+        made["b"] = 2
+        assert dict(made.items()) == {"a": 1, "b": 2}
+
+    with ThreadPoolExecutor(1) as other:
+        other.submit(made._lock.acquire).result()
+        Child(fork, work).end(10)
+        other.submit(made._lock.release).result()
 
 
 def test_constants() -> None:
