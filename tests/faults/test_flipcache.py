@@ -56,7 +56,7 @@ def test_lost_replies(proxy: Proxy, port: int) -> None:
     raw = client(port)
     # Without listening, whose own traffic might be what is lost.
     options: dict[str, Any] = {"value_type": "int", "coherence": None}
-    cache = FlipCache("lost", redis=client(proxy.port), **options)
+    cache = FlipCache("lost", redis=client(proxy.port, retry=Retry(NoBackoff(), 3)), **options)
     cache.increment("n")
     cache.delete_many(["scripts are loaded"])
     proxy.lose = 1
