@@ -25,17 +25,27 @@ from tests.support.servers import Node, programs
 PROGRAM = next(iter(programs().values()))
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 
+Period = tuple[Any, float]
+"""A barrier where all begin, and for how many seconds they go on."""
 Interval = tuple[float, float, bool]
 """From, until, and whether the holder learnt that its lease had ended."""
 
 
-def _work(name: str, ports: list[int], until: float, lease: float, results: Any) -> None:
+def _work(name: str, ports: list[int], period: Period, lease: float, results: Any) -> None:
     lock = Redlock(key=name, masters=[redis.Redis(port=port) for port in ports], auto_release_time=lease)
     intervals: list[Interval] = []
+    until = _begin(period)
     while time.monotonic() < until:
         if lock.acquire(timeout=1):
             intervals.append(_section(lock))
     results.put(intervals)
+
+
+def _begin(period: Period) -> float:
+    """Wait for the others; return when it is over."""
+    ready, seconds = period
+    ready.wait(60)
+    return time.monotonic() + seconds
 
 
 def _section(lock: Redlock) -> Interval:
@@ -50,11 +60,12 @@ def _section(lock: Redlock) -> Interval:
     return started, ended, lost
 
 
-def _work_aio(name: str, ports: list[int], until: float, lease: float, results: Any) -> None:
+def _work_aio(name: str, ports: list[int], period: Period, lease: float, results: Any) -> None:
     async def main() -> None:
         masters = [redis.asyncio.Redis(port=port) for port in ports]
         lock = AIORedlock(key=name, masters=masters, auto_release_time=lease)
         intervals: list[Interval] = []
+        until = _begin(period)
         while time.monotonic() < until:
             if await lock.acquire(timeout=1):
                 started = time.monotonic()
@@ -76,11 +87,11 @@ def _race(
     ports: list[int], seconds: float, lease: float, meanwhile: Callable[[list[int], float], None]
 ) -> list[list[Interval]]:
     name, results = uuid.uuid4().hex, fork.Queue()
-    until = time.monotonic() + seconds
+    period = fork.Barrier(7), seconds
     children = [
-        Child(fork, _work if index % 3 else _work_aio, name, ports, until, lease, results) for index in range(6)
+        Child(fork, _work if index % 3 else _work_aio, name, ports, period, lease, results) for index in range(6)
     ]
-    meanwhile([child.pid for child in children], until)
+    meanwhile([child.pid for child in children], _begin(period))
     recorded = [results.get(timeout=60) for _ in children]
     for child in children:
         child.end()
