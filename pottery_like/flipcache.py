@@ -167,7 +167,7 @@ class FlipCache(FlipMapping[K, V]):
     def __missing__(self, key: K) -> V:
         if self._config.loader is not None:
             return self._load(key)
-        value: V = self._drive(self._core.fetch(key))
+        value: V = self._drive(self._scan.fetch(key))
         return value
 
     def _load(self, key: K) -> V:

@@ -128,13 +128,16 @@ class FlipCore:
         self.local_hits += entry is not None
         return entry
 
-    def fetch(self, key: Any) -> FlipProgram[Any]:
-        """``cache[key]``, when it isn't in the local tier under this very spelling."""
+    def fetch(self, key: Any, fill: bool) -> FlipProgram[Any]:
+        """``cache[key]``, when it isn't in the local tier under this very spelling.
+
+        :param fill: store the default where there is no value.
+        """
         name = self.ops.names.encode(key)
         entry = self.near(key, name)
         if entry is not None:
             return entry.value
-        found = yield from self.read(key, name, fill=True)
+        found = yield from self.read(key, name, fill=fill)
         return self.ops.default() if found.value is MISSING else found.value
 
     def get(self, key: Any, default: D) -> FlipProgram[Any | D]:

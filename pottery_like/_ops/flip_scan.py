@@ -38,6 +38,17 @@ class FlipScan:
         yield Batch(tuple(Op("SADD", (_nested(each),), (name,), ok, True) for each in self._outer if each))
         self.introduced = True
 
+    def fetch(self, key: Any) -> FlipProgram[Any]:
+        """``cache[key]``; a default that is stored is a write, before which this cache is introduced."""
+        fill = self.core.ops.default_raw is not None
+        if fill and not self.introduced:
+            try:
+                yield from self.introduce()
+            except Exception:
+                # A read is answered all the same when the server is full or read-only.
+                fill = False
+        return (yield from self.core.fetch(key, fill))
+
     def _strangers(self) -> FlipProgram[tuple[bytes, ...]]:
         """The prefixes of the caches whose names begin with this one's."""
         found = yield Op("SMEMBERS", (_nested(self.names.name),), (), list, True)

@@ -142,7 +142,7 @@ class AIOFlipCache(AIOFlipBase[K, V]):
         loader = self._config.loader
         if loader is not None:
             return await self.get_or_set(key, lambda: loader(key))
-        value: V = await self._drive(self._core.fetch(key))
+        value: V = await self._drive(self._scan.fetch(key))
         return value
 
     async def set(self, key: K, value: V, ttl: float | timedelta | None = None, *, tags: Iterable[str] = ()) -> None:

@@ -250,6 +250,11 @@ def test_names(flip: Flips) -> None:
     assert tagged.get_or_set("l", lambda: "w") == "w"
     assert tagged == {"k": "v", "l": "w"}
     assert tagged.invalidate_tag("t") == 1
+    default = flip(f"{name}:default", value_type="int", value_default=0)
+    assert default["k"] == 0
+    assert short == {}, "to store a default is to write"
+    short.clear()
+    assert default == {"k": 0}
 
 
 def test_many_keys(flip: Flips) -> None:

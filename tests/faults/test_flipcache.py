@@ -106,6 +106,7 @@ def test_a_full_server(node: Node) -> None:
     with pytest.raises(OutOfMemoryError):
         back.flush()
     assert (back["k"], back.stats().dirty) == (3, 1)
+    assert FlipCache("full:inner", redis=cache.redis, value_default="d")["new"] == "d"
     raw.config_set("maxmemory", 0)
     back.flush()
     assert raw.get("full:k") == b"3"
