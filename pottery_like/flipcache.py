@@ -12,6 +12,7 @@ from typing_extensions import Self, TypeVar
 
 from pottery_like._core.localviews import LocalView
 from pottery_like._io.sync import Client
+from pottery_like._io.tracking import Tracker
 from pottery_like._ops.dict import MISSING
 from pottery_like._ops.flight import LEASE, fetch
 from pottery_like._ops.flip_config import FlipConfig, seconds_to_wait
@@ -379,8 +380,13 @@ class FlipCache(FlipMapping[K, V]):
         self._drive(self._scan.clear(self._anchors()))
 
     def listen(self) -> None:
-        """Begin to listen for changes, as otherwise the first read does: for ``on_update`` and ``on_delete``."""
-        self._listen()
+        """Begin to listen for changes, as otherwise the first read does: for ``on_update`` and ``on_delete``.
+
+        In a forked child it begins anew, for the child itself.
+        """
+        made = self._listen()
+        if isinstance(made, Tracker):
+            made.resume()
 
     def close(self) -> None:
         """Write what was not written yet, and listen for changes no more.  The cache can be used again."""

@@ -196,6 +196,11 @@ class Tiers:
         return iter([tier for tier in (each() for each in list(self._references.values())) if tier is not None])
 
     @property
+    def told(self) -> bool:
+        """Whether anybody is to be told of changes, who may never ask for anything."""
+        return any(getattr(tier, "heard", None) is not None for tier in self)
+
+    @property
     def prefixes(self) -> tuple[bytes, ...]:
         """The minimal prefixes of all."""
         return minimal(prefix for tier in self for prefix in tier.prefixes)

@@ -74,16 +74,20 @@ class Tracker:
         Returns when the links are there, or have failed for the time being; within the socket timeout.
         """
         self._tiers.add(tier, _waker(weakref.ref(self)))
+        await self.resume()
+        for link in list(self._reach.links.values()):
+            await self._extend(link)
+        # Until it has been swept once, its wishes to be swept earlier are taken for known.
+        self._wake()
+
+    async def resume(self) -> None:
+        """Have the links again, if they were lost or are a forked child's parent's; returns as :meth:`watch` does."""
         self._reach.hurry()
         self._resume()
         with contextlib.suppress(asyncio.TimeoutError):
             # Unlike asyncio.wait_for before Python 3.12, this swallows no cancellation.
             async with within(patience(self.runner.client)):
                 await self._settled.wait()
-        for link in list(self._reach.links.values()):
-            await self._extend(link)
-        # Until it has been swept once, its wishes to be swept earlier are taken for known.
-        self._wake()
 
     def forget(self, tier: Tier) -> None:
         """Tell a tier no more."""
@@ -235,7 +239,8 @@ class Tracker:
             self.reason = refused or self.reason
         finally:
             self._trying.pop(name, None)
-        if pause is not None and not self._reach.links and not self._trying:
+        # Who only wants to be told doesn't come to ask for links anew.
+        if pause is not None and not self._reach.links and not self._trying and not self._tiers.told:
             self._reach.rest(time.monotonic() + pause)
             self.rest()
         if pause is not None:

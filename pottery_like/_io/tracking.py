@@ -67,13 +67,17 @@ class Tracker:
         Returns when the links are there, or have failed for the time being; within the socket timeout.
         """
         self._tiers.add(tier, the_listener().wake)
-        self._reach.hurry()
-        self._resume()
-        self._settled.wait(patience(self.runner.client))
+        self.resume()
         for link in list(self._reach.links.values()):
             self._extend(link)
         # Until it has been swept once, its wishes to be swept earlier are taken for known.
         the_listener().wake()
+
+    def resume(self) -> None:
+        """Have the links again, if they were lost or are a forked child's parent's; returns as :meth:`watch` does."""
+        self._reach.hurry()
+        self._resume()
+        self._settled.wait(patience(self.runner.client))
 
     def forget(self, tier: Tier) -> None:
         """Tell a tier no more."""
@@ -209,7 +213,8 @@ class Tracker:
             self.reason = refused or self.reason
         with self._lock:
             self._trying.discard(name)
-            idle = pause is not None and not self._reach.links and not self._trying
+            # Who only wants to be told doesn't come to ask for links anew.
+            idle = pause is not None and not self._reach.links and not self._trying and not self._tiers.told
         if idle and pause is not None:
             self._reach.rest(time.monotonic() + pause)
             self.rest()

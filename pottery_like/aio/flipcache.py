@@ -12,6 +12,7 @@ from typing_extensions import Self, TypeVar
 
 from pottery_like._core.localviews import LocalView
 from pottery_like._io.aio import Client
+from pottery_like._io.aio_tracking import Tracker
 from pottery_like._ops.dict import MISSING
 from pottery_like._ops.flight import LEASE, fetch
 from pottery_like._ops.flip_config import FlipConfig, seconds_to_wait
@@ -387,8 +388,13 @@ class AIOFlipCache(AIOFlipBase[K, V]):
         await self._drive(self._scan.clear(await self._anchors()))
 
     async def listen(self) -> None:
-        """Begin to listen for changes, as otherwise the first read does: for ``on_update`` and ``on_delete``."""
-        await self._follow()
+        """Begin to listen for changes, as otherwise the first read does: for ``on_update`` and ``on_delete``.
+
+        In a forked child it begins anew, for the child itself.
+        """
+        made = await self._follow()
+        if isinstance(made, Tracker):
+            await made.resume()
 
     async def close(self) -> None:
         """Write what was not written yet, and listen for changes no more.  The cache can be used again."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import pickle
 import subprocess
 import sys
@@ -13,11 +14,12 @@ from typing import Any
 
 import pytest
 import redis
+import redis.asyncio
 from redis.backoff import NoBackoff
 from redis.exceptions import OutOfMemoryError, ReadOnlyError
 from redis.retry import Retry
 
-from pottery_like import BypassedWarning, FlipCache, OutcomeUnknownError
+from pottery_like import AIOFlipCache, BypassedWarning, FlipCache, OutcomeUnknownError
 from tests.support.processes import Child, fork
 from tests.support.proxy import Proxy, proxied
 from tests.support.servers import Node, programs, standalone, wait_until
@@ -251,6 +253,64 @@ def test_forked_children(port: int) -> None:
     assert raw.get("forked-back:k") is None
     back.close()
     assert raw.get("forked-back:k") == b"unwritten"
+    raw.close()
+
+
+def _listening_child(pipe: Any, cache: Any, told: list[str]) -> None:
+    told.clear()
+    cache.listen()
+    pipe.send("listening")
+    wait_until(lambda: told, "it is told of changes")
+    pipe.send(told)
+
+
+@pytest.mark.parametrize("local_max", [0, 10])
+def test_a_forked_child_that_only_listens(port: int, local_max: int) -> None:
+    told: list[str] = []
+    cache = FlipCache("only", redis=client(port), on_update=told.append, local_max=local_max)
+    cache.listen()
+    child = Child(fork, _listening_child, cache, told, talks=True)
+    assert child.hear() == "listening"
+    raw = client(port)
+    raw.set("only:k", "v")
+    assert child.hear() == ["k"]
+    child.end()
+    wait_until(lambda: told == ["k"], "so is the parent")
+    raw.close()
+
+
+@pytest.mark.parametrize("world", ["sync", "aio"])
+def test_who_only_listens_is_told_after_an_outage(node: Node, world: str) -> None:
+    told: list[str] = []
+    raw = client(node.port)
+
+    def outage() -> None:
+        node.kill()
+        time.sleep(0.5)
+        node.start()
+
+    def heard() -> bool:
+        raw.set("only:k", "v")
+        return bool(told)
+
+    if world == "sync":
+        cache = FlipCache("only", redis=client(node.port), on_update=told.append, local_max=0)
+        cache.listen()
+        outage()
+        wait_until(heard, "it listens again")
+        cache.close()
+    else:
+
+        async def listen() -> None:
+            source = redis.asyncio.Redis(port=node.port, retry=None)
+            cache = AIOFlipCache("only", redis=source, on_update=told.append, local_max=0)
+            await cache.listen()
+            await asyncio.to_thread(outage)
+            await asyncio.to_thread(wait_until, heard, "it listens again")
+            await cache.close()
+            await source.aclose()
+
+        asyncio.run(listen())
     raw.close()
 
 
