@@ -27,7 +27,7 @@ class FlipConflict(NamedTuple):
 
     :ivar key: the key.
     :ivar mine: the value that was not written; None for a deletion.
-    :ivar theirs: the value that is on the server; None if there is none.
+    :ivar theirs: the value that is on the server; None if there is none, or a key of another Redis type.
     """
 
     key: Any

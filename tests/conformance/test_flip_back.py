@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from pottery_like import FlipConflictWarning
+from pottery_like import FlipConflictWarning, WrongTypeError
 from tests.support.flip import Flips, flips
 from tests.support.servers import SETUPS
 
@@ -111,6 +111,24 @@ def test_conflicts(flip: Flips) -> None:
     cache.flush()
     assert cache["a"] == "again"
     assert len(found) == 5
+
+
+def test_a_key_of_another_type_holds_up_no_other(flip: Flips) -> None:
+    found: list[Any] = []
+    cache = flip(write="back", flush_interval=None, on_conflict=found.append)
+    cache["gone"] = "v"
+    cache.flush()
+    cache.set_many(dict.fromkeys("abc", "mine"))
+    del cache["gone"]
+    for key in ("b", "gone"):
+        flip.raw.delete(f"{cache.name}:{key}")
+        flip.raw.rpush(f"{cache.name}:{key}", "theirs")
+    cache.flush()
+    assert sorted(found) == [("b", "mine", None), ("gone", None, None)]
+    assert (cache["a"], cache["c"], cache.stats().dirty) == ("mine", "mine", 0)
+    assert flip.raw.lrange(f"{cache.name}:gone", 0, -1) == [b"theirs"]
+    with pytest.raises(WrongTypeError):
+        cache["b"]
 
 
 def test_conflicts_warn(flip: Flips) -> None:
