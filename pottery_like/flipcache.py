@@ -270,7 +270,8 @@ class FlipCache(FlipMapping[K, V]):
         dies delays them by the cache's ``lease`` at most.  A value that somebody stores meanwhile is not overwritten.
         None is no value of the types str and int: it is not stored, and gives the default.
 
-        O(1); no round trip for a local hit, 1 for a remote one, 3 for a miss (2 without a local tier), 2 for each wait.
+        O(1); no round trip for a local hit, 1 for a remote one, 3 for a miss (2 without a local tier, unless reading
+        prolongs lives), 2 for each wait.
 
         :param ttl: seconds that the value lives; None for the cache's expire_time, ``math.inf`` for no end.
         :param wait_for_lock: False: while somebody else computes the value, compute it too and don't store it.
@@ -279,14 +280,14 @@ class FlipCache(FlipMapping[K, V]):
         """
         left = seconds_to_wait(wait_for_lock, max_wait)
         _ = self._runner  # which tells the operations whether it is a cluster
-        load = Load(self._core.ops, key, ttl, self._config.lease)
+        load = Load(self._core, key, ttl, self._config.lease)
         self._settled()
-        if self._tier is not None:
+        if load.reads:
             value: Any = self._drive(self._core.get(key, MISSING))
             if value is not MISSING:
                 return cast("V", value)
         self._introduce()
-        made: V = load.outcome(self._flights.fly(fetch(load.entry, left), callback), self._tier)
+        made: V = load.outcome(self._flights.fly(fetch(load.entry, left), callback))
         return made
 
     def increment(self, key: K, amount: int = 1, ttl: float | timedelta | None = None) -> int:

@@ -6,12 +6,12 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
-from pottery_like._core.local import LocalTier
 from pottery_like._core.lua import script
 from pottery_like._core.op import Op
 from pottery_like._ops.flight import KeyEntry, Outcome
+from pottery_like._ops.flip_core import FlipCore
 from pottery_like._ops.flip_texts import beside
-from pottery_like._ops.flipcache import FlipOps, lifetime
+from pottery_like._ops.flipcache import NOTHING, FlipOps, Found, lifetime
 
 
 class FlipEntry(KeyEntry):
@@ -50,15 +50,18 @@ class FlipEntry(KeyEntry):
 class Load:
     """One get_or_set().
 
-    :param ops: the cache's operations.
+    :param core: the cache's programs.
     :param key: the user's key.
     :param ttl: seconds that a computed value lives; None for the cache's expire_time, ``math.inf`` for no end.
     :param lease: seconds after which somebody else may compute.
+    :ivar reads: whether the value is to be read before: for the local tier, or as reading prolongs its life.
     :raises TypeError: or ValueError, the key or ``ttl`` is no such thing.
     """
 
-    def __init__(self, ops: FlipOps, key: Any, ttl: float | timedelta | None, lease: float) -> None:
-        self._ops = ops
+    def __init__(self, core: FlipCore, key: Any, ttl: float | timedelta | None, lease: float) -> None:
+        self._core = core
+        self._ops = ops = core.ops
+        self.reads = core.tier is not None or ops.refresh
         self._ms = lifetime(ttl, ops.ms)
         self._made = False
         self._raw: bytes | None = None
@@ -70,21 +73,21 @@ class Load:
         self._raw = None if value is None and not self._ops.texts.none else self._ops.texts.encode(value)
         return None if self._raw is None else (self._raw, self._ms)
 
-    def outcome(self, found: Outcome[Any], tier: LocalTier | None) -> Any:
-        """Return what a flight has brought, or raise what the function has raised.
+    def outcome(self, found: Outcome[Any]) -> Any:
+        """Return what a flight has brought, or raise what the function or the encoder has raised.
 
         A value that could not be stored for the server's sake is a value all the same.
-
-        :param tier: forgets what it knew before.
         """
-        if tier is not None:
+        if self._core.tier is not None:
             # The news of one's own write may be on its way still.
-            tier.forget((self.entry.key,))
+            self._core.tier.forget((self.entry.key,))
+        if not self.reads:
+            self._core.count(NOTHING if found.hit is None else Found(found.hit.raw))
         if found.hit is not None:
             return self._ops.texts.decode(found.hit.raw)
         if found.error is not None:
             raise found.error
-        if isinstance(found.failure, TypeError | ValueError):
+        if found.failure is not None and (not found.away or isinstance(found.failure, TypeError | ValueError)):
             raise found.failure
         if not self._made:
             self._encode(found.value)

@@ -275,7 +275,10 @@ def _int_of(value: Any) -> str:
         return str(int(value))
     if not isinstance(value, numbers.Number):
         raise TypeError(f"with value_type='int' values are ints, not {type(value).__name__}")
-    number = int(value)  # type: ignore[call-overload]
+    try:
+        number = int(value)  # type: ignore[call-overload]
+    except OverflowError:
+        raise ValueError(f"with value_type='int' values are ints, not {value!r}") from None
     if number != value:
         raise ValueError(f"with value_type='int' values are ints, not {value!r}")
     return str(number)

@@ -128,7 +128,8 @@ class FlipOps:
 
     def setdefault(self, name: bytes, raw: bytes) -> Op[Found]:
         """Read a value, or store it where there is none: one script."""
-        return Op(script("flip_get"), (name,), (*self.says, 0, 0, self.ms, raw, 1), self._stored(raw), True)
+        words = (*self.says, *self.read_args(False), self.ms, raw, 1)
+        return Op(script("flip_get"), (name,), words, self._stored(raw), True)
 
     def _plain(self, reply: Any) -> Found:
         return NOTHING if reply is None else Found(self.texts.decode(reply), math.inf, reply)

@@ -231,7 +231,8 @@ class AIOFlipCache(AIOFlipBase[K, V]):
         dies delays them by the cache's ``lease`` at most.  A value that somebody stores meanwhile is not overwritten.
         None is no value of the types str and int: it is not stored, and gives the default.
 
-        O(1); no round trip for a local hit, 1 for a remote one, 3 for a miss (2 without a local tier), 2 for each wait.
+        O(1); no round trip for a local hit, 1 for a remote one, 3 for a miss (2 without a local tier, unless reading
+        prolongs lives), 2 for each wait.
 
         :param ttl: seconds that the value lives; None for the cache's expire_time, ``math.inf`` for no end.
         :param wait_for_lock: False: while somebody else computes the value, compute it too and don't store it.
@@ -240,9 +241,9 @@ class AIOFlipCache(AIOFlipBase[K, V]):
         """
         left = seconds_to_wait(wait_for_lock, max_wait)
         _ = self._runner  # which tells the operations whether it is a cluster
-        load = Load(self._core.ops, key, ttl, self._config.lease)
+        load = Load(self._core, key, ttl, self._config.lease)
         await self._settled()
-        if self._tier is not None:
+        if load.reads:
             value: Any = await self._drive(self._core.get(key, MISSING))
             if value is not MISSING:
                 return cast("V", value)
@@ -251,7 +252,7 @@ class AIOFlipCache(AIOFlipBase[K, V]):
         async def call() -> Any:
             return await settled(callback())
 
-        made: V = load.outcome(await self._flights().fly(fetch(load.entry, left), call), self._tier)
+        made: V = load.outcome(await self._flights().fly(fetch(load.entry, left), call))
         return made
 
     async def increment(self, key: K, amount: int = 1, ttl: float | timedelta | None = None) -> int:

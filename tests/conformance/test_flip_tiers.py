@@ -197,7 +197,7 @@ def test_bad_values_change_nothing(flip: Flips) -> None:
         with pytest.raises((TypeError, ValueError)):
             cache.set("k", 1, ttl=ttl)
     numbers = flip(value_type="int")
-    for wrong in ("x", 1.5, None, [1]):
+    for wrong in ("x", 1.5, None, [1], math.inf):
         with pytest.raises((TypeError, ValueError)):
             numbers["k"] = wrong
     flip.raw.set(f"{numbers.name}:k", "not a number")
@@ -221,3 +221,8 @@ def test_stats(flip: Flips) -> None:
     assert stats.invalidations >= 1
     assert stats.evictions >= 1
     assert (stats.reconnects, stats.conflicts, stats.dirty) == (0, 0, 0)
+    remote = flip(local_max=0, loader=lambda key: key * 2)
+    assert [remote[key] for key in ("a", "a", "b")] == ["aa", "aa", "bb"]
+    with pytest.raises(ZeroDivisionError):
+        remote.get_or_set("c", lambda: 1 // 0)
+    assert remote.stats()[1:3] == (1, 3)

@@ -201,6 +201,11 @@ def test_refresh_on_get(flip: Flips) -> None:
     flip.raw.set(f"{remote.name}:k", "v", px=5000)
     assert remote.get_many(["k"]) == {"k": "v"}
     assert flip.raw.pttl(f"{remote.name}:k") > 25_000
+    loading = flip(remote.name, loader=str, local_max=0, expire_time=30, refresh_expire_time_on_get=True)
+    for read in (loading.__getitem__, lambda key: loading.get_or_set(key, str), lambda key: remote.setdefault(key, "")):
+        flip.raw.set(f"{remote.name}:k", "v", px=5000)
+        assert read("k") == "v"
+        assert flip.raw.pttl(f"{remote.name}:k") > 25_000
 
 
 def test_without_local_tier(flip: Flips) -> None:
@@ -380,6 +385,13 @@ def test_get_or_set(flip: Flips) -> None:
         cache.get_or_set("bad", lambda: {1, 2})
     assert "bad" not in cache
     assert cache.get_or_set("bad", lambda: "good") == "good"
+
+    def refuse(value: Any) -> str:
+        raise AttributeError(value)
+
+    choosy = flip(value_type="custom", value_encoder=refuse, value_decoder=str)
+    with pytest.raises(AttributeError):
+        choosy.get_or_set("k", lambda: "refused")
     words = flip(value_default="d", local_max=0)
     assert words.get_or_set("k", lambda: None) == "d"
     assert "k" not in words
