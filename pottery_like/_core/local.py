@@ -94,6 +94,7 @@ class LocalTier:
         self._uses = Frequencies() if eviction == "lfu" else None
         self._lru = eviction == "lru"
         self._entries: MutableMapping[bytes, Entry] = {}
+        self._pinned: set[bytes] = set()
         self._pending: dict[bytes, object] = {}
         self._writing: dict[bytes, _Writing] = {}
         self._deadlines = Deadlines()
@@ -156,6 +157,7 @@ class LocalTier:
         with self.lock:
             for entry in self._entries.values():
                 entry.pinned = False
+            self._pinned.clear()
             self.drop()
 
     # A hit.
@@ -279,6 +281,7 @@ class LocalTier:
             entry = self._entries.get(name)
             if entry is not None:
                 entry.pinned = False
+                self._pinned.discard(name)
                 if not stay:
                     self._leave(entry)
                 self._evict()
@@ -313,6 +316,7 @@ class LocalTier:
             old.pinned = False
             self._leave(old, but=key)
         self._entries[entry.name] = entry
+        (self._pinned.add if entry.pinned else self._pinned.discard)(entry.name)
         due = entry.deadline - LOOKED_AT
         entry.shown = due > now
         if not entry.shown:
@@ -385,7 +389,13 @@ class LocalTier:
         for _ in range(len(self.order)):
             if len(self.order) <= self.maximum:
                 return
-            key = self._uses.least() if self._uses is not None else next(iter(self.order))
+            if len(self._pinned) >= self.maximum:
+                # To go round among so many that stay would take long: whatever else comes goes at once.
+                key = next(reversed(self.order))
+                if self.order[key].pinned:
+                    return
+            else:
+                key = self._uses.least() if self._uses is not None else next(iter(self.order))
             entry = self.order[key]
             if entry.pinned:
                 self._used(key)

@@ -212,6 +212,23 @@ def test_pinned_entries_stay() -> None:
     assert data == {}
 
 
+@pytest.mark.parametrize("eviction", ["fifo", "lru", "lfu"])
+def test_more_pinned_entries_than_there_is_room_for(eviction: str) -> None:
+    """Nobody goes round among them again and again."""
+    tier, data = made(eviction, maximum=10)
+    fill(tier, "old")
+    began = time.process_time()
+    for number in range(20_000):
+        tier.know(str(number), entry(str(number)), pinned=True)
+    for number in range(200):
+        fill(tier, f"read-{number}")
+    assert time.process_time() - began < 10
+    assert len(data) <= 20_001, "what is read isn't kept: there is no room"
+    for number in range(20_000):
+        tier.unpin(P + str(number).encode(), stay=True)
+    assert len(data) == 10
+
+
 def test_a_pinned_entry_past_its_deadline_is_missing() -> None:
     tier, data = made()
     tier.know("a", entry("a", "value", left=5), pinned=True)
