@@ -38,7 +38,7 @@ Follower = Tracker | Trusting
 _NEVER_EMPTY = f"\0pottery_like:{uuid.uuid4()}"
 
 
-class _Touching:
+class _Touching(dict[Any, Any]):
     """Notes every hit as a use; they are looked at when something is to be evicted."""
 
     __slots__ = ()
@@ -55,7 +55,7 @@ class _Touching:
         return self.__missing__(key)  # type: ignore[attr-defined]
 
 
-class _Looking:
+class _Looking(dict[Any, Any]):
     """Looks at the clock, and counts, at every hit."""
 
     __slots__ = ()
@@ -84,7 +84,8 @@ def _variant(cls: type, config: FlipConfig) -> type:
     made = _variants.get((cls, mixin))
     if made is None:
         body = {"__module__": cls.__module__, "__qualname__": cls.__qualname__, "__doc__": cls.__doc__, "_plain": cls}
-        made = _variants[cls, mixin] = type(cls.__name__, (mixin, cls), body)
+        # Just before dict, whose subclass it is: a subclass's own __getitem__() comes first.
+        made = _variants[cls, mixin] = type(cls.__name__, (cls, mixin), body)
     return made
 
 
@@ -297,7 +298,7 @@ class FlipBase(dict[K, V]):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle a reference: the settings, and the client's arguments (its password included)."""
-        return _revived, (self._plain or type(self), servers.portable(self._source), self._config.given())
+        return _revived, (self._plain or type(self), servers.portable(self._source), self._parts.portable())
 
 
 def _revived(cls: type[FlipBase[Any, Any]], source: str | bytes, settings: dict[str, Any]) -> FlipBase[Any, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
@@ -13,6 +14,16 @@ from pottery_like._core.local import SHORTEST, Entry, LocalTier
 
 K = TypeVar("K")
 V = TypeVar("V")
+
+
+class _Emptied:
+    """A mapping in pickled form; what is unpickled is the mapping."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return pickle.loads, (self._data,)
 
 
 class MappedTier(LocalTier):
@@ -49,6 +60,13 @@ class MappedTier(LocalTier):
     def clear(self) -> None:
         """Forget everything.  O(n)"""
         self.drop()
+
+    def emptied(self) -> Any:
+        """Forget everything, and return something to pickle that is the mapping again when it is unpickled."""
+        with self.lock:
+            # There is no other way to an empty one with its settings.
+            self.drop()
+            return _Emptied(pickle.dumps(self._mapping))
 
     def hit(self, key: Any) -> Entry | None:
         """Return the entry that was asked for, if its time isn't over; a use."""

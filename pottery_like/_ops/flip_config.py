@@ -140,6 +140,14 @@ class FlipParts:
         if config.write == "back" and self.tier is not None:
             self.core.remember = True
             self.back = FlipBack(self.core, self.tier, config.dirty_max)
+        self._config = config
+
+    def portable(self) -> dict[str, Any]:
+        """Return the settings that differ from the usual, to be pickled: a mapping without what is in it."""
+        settings = self._config.given()
+        if isinstance(self.tier, MappedTier):
+            settings["eviction"] = self.tier.emptied()
+        return settings
 
 
 def _number(value: object, name: str, least: int) -> None:

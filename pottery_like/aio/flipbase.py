@@ -232,7 +232,14 @@ class AIOFlipBase(Generic[K, V]):
         if self._back is not None:
             self._back.settle(changes, reply)
             for each in self._back.untold():
-                self._report(each)
+                try:
+                    told = self._report(each)
+                    if inspect.isawaitable(told):
+                        # The process ends, and with it the event loop has.
+                        asyncio.run(settled(told))
+                except Exception as error:
+                    text = f"{self._config.name!r}: on_conflict has failed: {error!r}"
+                    warnings.warn(text, RuntimeWarning, stacklevel=1)
 
     def _forked(self) -> None:
         # The parent writes what is to be written.
@@ -243,7 +250,7 @@ class AIOFlipBase(Generic[K, V]):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle a reference: the settings, and the client's arguments (its password included)."""
-        return _revived, (type(self), servers.portable(self._source), self._config.given())
+        return _revived, (type(self), servers.portable(self._source), self._parts.portable())
 
 
 def _revived(cls: Any, source: str | bytes, settings: dict[str, Any]) -> Any:

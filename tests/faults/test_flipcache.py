@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import cachetools
 import pytest
 import redis
 import redis.asyncio
@@ -335,6 +336,76 @@ def test_what_is_unwritten_at_exit_is_written(port: int) -> None:
         assert raw.get("leaving:k") == expected
         assert raw.delete("leaving:flushed") == 1
     raw.close()
+
+
+CONFLICTS = """
+import asyncio, sys, redis, redis.asyncio
+from pottery_like import AIOFlipCache
+
+def told(conflict):
+    print(conflict.key, flush=True)
+    if conflict.key == "a":
+        raise RuntimeError
+
+async def told_later(conflict):
+    await asyncio.sleep(0)
+    told(conflict)
+
+async def main():
+    global cache
+    port = int(sys.argv[1])
+    how = told if sys.argv[2] == "function" else told_later
+    source = redis.asyncio.Redis(port=port)
+    cache = AIOFlipCache("leaving", redis=source, write="back", flush_interval=None, on_conflict=how)
+    await cache.set_many(a="1", b="2", c="3")
+    redis.Redis(port=port).mset({"leaving:a": "x", "leaving:b": "y"})
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("how", ["function", "coroutine"])
+def test_conflicts_at_exit_are_told_in_asyncio(port: int, how: str) -> None:
+    command = [sys.executable, "-c", CONFLICTS, str(port), how]
+    done = subprocess.run(command, check=True, timeout=30, capture_output=True, text=True)
+    assert done.stdout.split() == ["a", "b"]
+    assert "on_conflict has failed: RuntimeError" in done.stderr
+    assert "were lost" not in done.stderr
+    raw = client(port)
+    assert raw.mget("leaving:a", "leaving:b", "leaving:c") == [b"x", b"y", b"3"]
+    raw.close()
+
+
+class Shouting(FlipCache[str, str]):
+    """A cache of the user's with hits of its own."""
+
+    def __getitem__(self, key: str) -> str:
+        return super().__getitem__(key).upper()
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"eviction": "lru"}, {"eviction": "lfu"}, {"eviction": {}}, {"count_hits": True}], ids=repr
+)
+def test_subclasses_have_their_own_hits(port: int, options: dict[str, Any]) -> None:
+    cache = Shouting("shouting", redis=client(port), **options)
+    cache["k"] = "v"
+    assert [cache["k"], cache["k"], cache.get("k")] == ["V", "V", "v"]
+    assert isinstance(cache, Shouting)
+    if "count_hits" in options:
+        assert cache.stats().local_hits == 3
+    cache.redis.close()
+
+
+def test_pickling_leaves_a_mapping_s_contents_behind(port: int) -> None:
+    cache = FlipCache("pickled", redis=client(port), eviction=cachetools.LRUCache(7))
+    cache["k"] = "secret"
+    assert cache.local == {"k": "secret"}
+    data = pickle.dumps(cache)
+    assert b"secret" not in data
+    other = pickle.loads(data)
+    assert (other["k"], other["k"], other._config.eviction.maxsize) == ("secret", "secret", 7)
+    assert (cache["k"], cache["k"], cache.local) == ("secret", "secret", {"k": "secret"})
+    other.redis.close()
 
 
 def test_pickling(port: int) -> None:
