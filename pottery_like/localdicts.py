@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import ItemsView, Iterable, Iterator, KeysView, Mapping, ValuesView
+from reprlib import recursive_repr
 from typing import Any, Generic, TypeVar, cast
 
 from typing_extensions import Self
 
 from pottery_like._io.inherited import lock
+from pottery_like._ops.flip_core import items_of
 
 K = TypeVar("K")
 V = TypeVar("V")
 
 _get = dict.__getitem__
+_peek = dict.get
 _move = OrderedDict.move_to_end
 
 
@@ -30,6 +33,12 @@ def checked_limit(limit: object, name: str = "max_items", least: int = 1) -> int
     return limit
 
 
+_OWN = ("_max_items", "_lock", "_data", "_uses", "_deadlines", "_ttl")
+
+NOTHING: Any = object()
+"""No default."""
+
+
 class Limited(Generic[K, V]):
     """What the dicts with a limit have in common: it, and views that iterate over a snapshot."""
 
@@ -44,6 +53,17 @@ class Limited(Generic[K, V]):
     def _snapshot(self) -> list[tuple[K, V]]:
         raise NotImplementedError
 
+    def update(self, arg: Any = (), /, **kwargs: Any) -> None:
+        """Set the items of a mapping or of pairs, all at one moment: as ``dict.update()``.  O(n)"""
+        items: list[tuple[Any, Any]] = []
+        try:
+            # Nobody else has to wait while the user's own iterators run.
+            items.extend(items_of(arg, kwargs))
+        finally:
+            with self._lock:
+                for key, value in items:
+                    self[key] = value  # type: ignore[index]
+
     def __iter__(self) -> Iterator[K]:
         """Iterate over the keys there are now, whatever other threads do meanwhile."""
         return iter([key for key, _ in self._snapshot()])
@@ -52,8 +72,14 @@ class Limited(Generic[K, V]):
         """Iterate over the keys there are now, last first."""
         return iter([key for key, _ in self._snapshot()[::-1]])
 
+    def _noted(self) -> dict[str, Any]:
+        """Return the attributes of a subclass's, or the user's."""
+        return {name: value for name, value in vars(self).items() if name not in _OWN}
+
     def __copy__(self) -> Self:
-        return self.copy()
+        made = self.copy()
+        vars(made).update(self._noted())
+        return made
 
     def copy(self) -> Self:
         """Return a new dict of this kind with the same items and limit."""
@@ -72,8 +98,8 @@ class Limited(Generic[K, V]):
         return SnapshotItems(cast("Mapping[Any, Any]", self))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle the limit and the items."""
-        return type(self), (self._max_items,), None, None, iter(self._snapshot())
+        """Pickle the limit, the items, and what a subclass has noted."""
+        return type(self), (self._max_items,), self._noted() or None, None, iter(self._snapshot())
 
 
 def same_items(left: Limited[Any, Any], right: Mapping[Any, Any]) -> bool:
@@ -163,13 +189,13 @@ class FIFODict(Limited[K, V], OrderedDict[K, V]):
         with self._lock:
             super().__delitem__(key)
 
-    def pop(self, key: K, *default: Any) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
+    def pop(self, key: K, default: Any = NOTHING) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Remove ``key`` and return its value, or ``default``.  O(1)
 
         :raises KeyError: ``key`` isn't there and there is no ``default``.
         """
         with self._lock:
-            return super().pop(key, *default)
+            return super().pop(key) if default is NOTHING else super().pop(key, default)
 
     def popitem(self, last: bool = True) -> tuple[K, V]:
         """Remove and return the newest item, or with ``last=False`` the next to go.  O(1)
@@ -243,6 +269,7 @@ class FIFODict(Limited[K, V], OrderedDict[K, V]):
         self.update(other)
         return self
 
+    @recursive_repr()
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._max_items}, {dict(self._snapshot())!r})"
 
@@ -282,10 +309,12 @@ class LRUDict(FIFODict[K, V]):
 
     def get(self, key: K, default: Any = None) -> Any:
         """Return ``d[key]``, which is a use, or ``default``.  O(1)"""
-        try:
-            return self[key]
-        except KeyError:
+        # Not by d[key], which asks __missing__() of a subclass that has one.
+        value = _peek(self, key, NOTHING)
+        if value is NOTHING:
             return default
+        self.mark_as_used(key)
+        return value
 
     def mark_as_used(self, key: K) -> None:
         """Count a use of ``key``, if it is there.  O(1)"""

@@ -6,6 +6,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Mapping, MutableMapping
 from datetime import timedelta
+from reprlib import recursive_repr
 from typing import Any, NoReturn, TypeVar
 
 from typing_extensions import Self
@@ -13,7 +14,7 @@ from typing_extensions import Self
 from pottery_like._core.evict import Deadlines, Frequencies
 from pottery_like._io.inherited import lock
 from pottery_like._ops.common import milliseconds
-from pottery_like.localdicts import Limited, checked_limit, same_items
+from pottery_like.localdicts import NOTHING, Limited, checked_limit, same_items
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -32,7 +33,7 @@ class LFUDict(Limited[K, V], MutableMapping[K, V]):
 
     ``d[key]``, get(), setdefault() and setting are uses; ``in``, iteration and comparison are none.  Of keys used
     equally often the one whose last use is longest ago goes.  Everything is O(1).  Threads may share it: every method
-    of a mapping's own is atomic, and iteration is over the items there are when it begins.
+    is atomic, and iteration is over the items there are when it begins.
 
     :param max_items: how many items it holds.
     :param args: items to start with, as for ``dict``.
@@ -89,14 +90,14 @@ class LFUDict(Limited[K, V], MutableMapping[K, V]):
         with self._lock:
             return list(self._data.items())
 
-    def pop(self, key: K, *default: Any) -> Any:
+    def pop(self, key: K, default: Any = NOTHING) -> Any:
         """Remove ``key`` and return its value, or ``default``.  O(1)
 
         :raises KeyError: ``key`` isn't there and there is no ``default``.
         """
         with self._lock:
             self._uses.discard(key)
-            return self._data.pop(key, *default)
+            return self._data.pop(key) if default is NOTHING else self._data.pop(key, default)
 
     def popitem(self) -> tuple[K, V]:
         """Remove and return the item that would go next.  O(1)
@@ -130,6 +131,7 @@ class LFUDict(Limited[K, V], MutableMapping[K, V]):
 
     __hash__ = None  # type: ignore[assignment]
 
+    @recursive_repr()
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._max_items}, {dict(self._snapshot())!r})"
 
@@ -146,8 +148,7 @@ class TTLDict(Limited[K, V], MutableMapping[K, V]):
 
     No method ever sees an item past its deadline, by the process's monotonic clock.  When there is no room, items
     past their deadline go, else the one set longest ago.  Setting is O(log n), everything else of one item O(1).
-    Threads may share it: every method of a mapping's own is atomic, and iteration is over the items there are when it
-    begins.
+    Threads may share it: every method is atomic, and iteration is over the items there are when it begins.
 
     :param max_items: how many items it holds.
     :param ttl: seconds (or a timedelta) that an item lives.
@@ -236,13 +237,14 @@ class TTLDict(Limited[K, V], MutableMapping[K, V]):
         with self._lock:
             return list(self._purge().items())
 
-    def pop(self, key: K, *default: Any) -> Any:
+    def pop(self, key: K, default: Any = NOTHING) -> Any:
         """Remove ``key`` and return its value, or ``default``.  O(1)
 
         :raises KeyError: ``key`` isn't there and there is no ``default``.
         """
         with self._lock:
-            value = self._purge().pop(key, *default)
+            data = self._purge()
+            value = data.pop(key) if default is NOTHING else data.pop(key, default)
             self._deadlines.discard(key)
             return value
 
@@ -289,5 +291,6 @@ class TTLDict(Limited[K, V], MutableMapping[K, V]):
 
     __hash__ = None  # type: ignore[assignment]
 
+    @recursive_repr()
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._max_items}, {self._ttl}, {dict(self._snapshot())!r})"

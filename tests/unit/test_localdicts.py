@@ -6,6 +6,7 @@ import copy
 import json
 import os
 import pickle
+import sys
 import threading
 import time
 from collections import OrderedDict
@@ -197,6 +198,46 @@ def test_as_dict(kind: Any) -> None:
     assert repr(kind(2, a=1)) == f"{kind.__name__}(2, {{'a': 1}})"
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_like_the_builtins(kind: Any) -> None:
+    made = kind(3)
+    made.update(a=1, b=2)
+    with pytest.raises(TypeError):
+        made.pop("a", 1, 2)
+    assert (made.pop("none", default=5), made) == (5, {"a": 1, "b": 2})
+    for number in range(5):
+        made[number] = number
+    assert made == {2: 2, 3: 3, 4: 4}, "what was not popped is evicted as ever"
+    made["self"] = made
+    assert "..." in repr(made)
+
+    def broken() -> Any:
+        yield "x", 1
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        made.update(broken())
+    assert made["x"] == 1
+    for wrong in (None, 5, [5]):
+        with pytest.raises(TypeError):
+            made.update(wrong)
+
+
+class Named(LRUDict[str, int]):
+    """With an attribute, and an answer to what is missing."""
+
+    def __missing__(self, key: str) -> int:
+        return 42
+
+
+def test_subclasses() -> None:
+    made = Named(3, a=1)
+    made.name = "name"  # type: ignore[attr-defined]
+    assert (made["b"], made.get("b"), made.get("b", 5)) == (42, None, 5)
+    for other in (copy.copy(made), copy.deepcopy(made), pickle.loads(pickle.dumps(made))):
+        assert (other, other.name, other.max_items) == (made, "name", 3)
+
+
 def test_lru_marks() -> None:
     made = LRUDict[str, int](2, a=1, b=2)
     made.mark_as_used("a")
@@ -289,6 +330,33 @@ def test_forking_while_another_thread_uses_it(kind: Any) -> None:
         other.submit(made._lock.acquire).result()
         Child(fork, work).end(10)
         other.submit(made._lock.release).result()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_updates_are_atomic(kind: Any) -> None:
+    made = kind(50)
+    keys = range(20)
+    made.update(dict.fromkeys(keys, 0))
+    interval, seen = sys.getswitchinterval(), set()
+    stop = threading.Event()
+
+    def work(number: int) -> None:
+        while not stop.is_set():
+            made.update(dict.fromkeys(keys, number))
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(2)]
+    sys.setswitchinterval(1e-6)
+    try:
+        for each in threads:
+            each.start()
+        for _ in range(500):
+            seen.add(len({value for _, value in made.items()}))
+    finally:
+        stop.set()
+        sys.setswitchinterval(interval)
+        for each in threads:
+            each.join()
+    assert seen == {1}
 
 
 def test_constants() -> None:
