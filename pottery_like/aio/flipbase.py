@@ -62,7 +62,8 @@ class AIOFlipBase(Generic[K, V]):
         self._made_follower: Follower | None = None
         self._teller: Teller | None = None
         self._made_flights: Flights | None = None
-        self._flusher: asyncio.Task[None] | None = None
+        self._flusher: asyncio.TimerHandle | None = None
+        self._flush: asyncio.Task[None] | None = None
         _all.add(self)
 
     @property
@@ -170,20 +171,36 @@ class AIOFlipBase(Generic[K, V]):
         due = await self._drive(program)
         if due:
             await self.flush()
-        elif self._config.flush_interval is not None and (self._flusher is None or self._flusher.done()):
-            self._flusher = asyncio.ensure_future(self._flush_regularly(self._config.flush_interval))
+        else:
+            self._flush_later()
 
-    async def _flush_regularly(self, interval: float) -> None:
-        while self._back is not None and self._back.dirty:
-            await asyncio.sleep(interval)
+    def _flush_later(self) -> None:
+        """Have what waits written in time; nothing is left pending by :meth:`_rest`."""
+        interval = self._config.flush_interval
+        if interval is not None and self._flusher is None and self._back is not None and self._back.dirty:
+            self._flusher = asyncio.get_running_loop().call_later(interval, self._begin_flush)
+
+    def _begin_flush(self) -> None:
+        self._flush = asyncio.ensure_future(self._flush_unasked())
+
+    async def _flush_unasked(self) -> None:
+        try:
+            await self.flush()
+        except Exception as error:  # what is unwritten stays so, shows in stats().dirty, and is tried again
+            text = f"{self._config.name!r}: writing what waits, or on_conflict, has failed: {error!r}"
             try:
-                await self.flush()
-            except Exception as error:  # what is unwritten stays so, shows in stats().dirty, and is tried again
-                text = f"{self._config.name!r}: writing what waits, or on_conflict, has failed: {error!r}"
-                try:
-                    warnings.warn(text, RuntimeWarning, stacklevel=1)
-                except RuntimeWarning as shown:  # warnings are errors here, and the task is to go on
-                    asyncio.get_running_loop().call_exception_handler({"message": text, "exception": shown})
+                warnings.warn(text, RuntimeWarning, stacklevel=1)
+            except RuntimeWarning as shown:  # warnings are errors here, and the task is to go on
+                asyncio.get_running_loop().call_exception_handler({"message": text, "exception": shown})
+        finally:
+            self._flusher = None
+        self._flush_later()
+
+    def _rest(self) -> None:
+        """Flush no more by itself, if nothing waits."""
+        if self._flusher is not None and not (self._back and self._back.dirty):
+            self._flusher.cancel()
+            self._flusher = None
 
     async def flush(self) -> None:
         """Write what was not written yet; with ``write='through'`` there is nothing to do.

@@ -400,6 +400,7 @@ class AIOFlipCache(AIOFlipBase[K, V]):
     async def close(self) -> None:
         """Write what was not written yet, and listen for changes no more.  The cache can be used again."""
         await self.flush()
+        self._rest()
         self._deafen()
 
     async def __aenter__(self) -> Self:

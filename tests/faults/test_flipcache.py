@@ -376,6 +376,18 @@ def test_conflicts_at_exit_are_told_in_asyncio(port: int, how: str) -> None:
     raw.close()
 
 
+def test_a_closed_cache_leaves_nothing_pending(port: int) -> None:
+    async def write() -> set[Any]:
+        source = redis.asyncio.Redis(port=port)
+        async with AIOFlipCache("pending", redis=source, write="back", flush_interval=60) as cache:
+            await cache.set("k", "v")
+        await source.aclose()
+        await asyncio.sleep(0.1)
+        return asyncio.all_tasks() - {asyncio.current_task()}
+
+    assert asyncio.run(write()) == set()
+
+
 class Shouting(FlipCache[str, str]):
     """A cache of the user's with hits of its own."""
 
