@@ -1,5 +1,5 @@
 -- KEYS: value.  ARGV: channels, prefix length, amount, ms that a new one lives (0: no end), what a missing one counts as.
--- Result: the new value, ms left (-1: no end).
+-- Result: the new value, ms left (-1: no end); nil and the old value, if the sum, or that, is no number of 64 bits.
 -- include: flip_part
 local new = redis.call('EXISTS', KEYS[1]) == 0
 if new and ARGV[5] ~= '0' then
@@ -7,6 +7,9 @@ if new and ARGV[5] ~= '0' then
 end
 local reply = redis.pcall('INCRBY', KEYS[1], ARGV[3])
 if type(reply) == 'table' then
+  if string.find(reply.err, 'not an integer', 1, true) or string.find(reply.err, 'overflow', 1, true) then
+    reply = {false, redis.call('GET', KEYS[1])}
+  end
   if new then
     redis.call('DEL', KEYS[1])
   end

@@ -189,6 +189,8 @@ class FlipOps:
 
         def decode(reply: Any) -> Found:
             raw, left = reply
+            if raw is None:
+                raise OverflowError(f"{self.texts.decode(left)} + {amount} is beyond 64 bits")
             return Found(int(raw), seconds_left(left), raw)
 
         return self.script("increment", (name,), amount, ms, self.default_raw or b"0", decode=decode)

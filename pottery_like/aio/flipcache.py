@@ -263,7 +263,8 @@ class AIOFlipCache(AIOFlipBase[K, V]):
 
         :param ttl: seconds that a new number lives; one that is there keeps its time.
         :raises TypeError: ``value_type`` isn't ``"int"``, or ``amount`` no int.
-        :raises OverflowError: ``amount`` doesn't fit into 64 bits.
+        :raises OverflowError: ``amount``, what is there or the sum doesn't fit into 64 bits; nothing is changed.
+        :raises DecodeError: somebody else's value is no number.
         """
         await self._settled()
         await self._introduce()

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from pottery_like import FlipCache, JSONCodec, PickleCodec, et
+from pottery_like import DecodeError, FlipCache, JSONCodec, PickleCodec, et
 from tests.support.flip import Flips, flips
 from tests.support.servers import SETUPS
 
@@ -314,13 +314,22 @@ def test_increment(flip: Flips) -> None:
     assert cache["n"] == -4
     assert 90 < cache.ttl("n") <= 100
     cache.set("n", 2**62, ttl=5)
-    with pytest.raises(Exception, match="overflow"):
+    with pytest.raises(OverflowError, match="64 bits"):
         cache.increment("n", 2**62)
     assert cache["n"] == 2**62
     assert cache.ttl("n") <= 5
     for wrong, error in ((2**63, OverflowError), (1.5, TypeError), (True, TypeError)):
         with pytest.raises(error):
             cache.increment("n", wrong)
+    cache["large"] = 2**70
+    with pytest.raises(OverflowError, match="64 bits"):
+        cache.increment("large")
+    with pytest.raises(OverflowError, match="64 bits"):
+        flip(cache.name, value_type="int", value_default=2**70).increment("new")
+    assert (cache["large"], "new" in cache) == (2**70, False)
+    flip.raw.set(f"{cache.name}:word", "word")
+    with pytest.raises(DecodeError, match="word"):
+        cache.increment("word")
     with pytest.raises(TypeError, match="value_type"):
         flip().increment("n")
 
