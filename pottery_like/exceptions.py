@@ -128,6 +128,10 @@ class PrimitiveError(Exception):
         errors = "; ".join(map(str, self.redis_errors))
         return f"key {self.key!r}: {errors}" if errors else f"key {self.key!r}"
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # As with PotteryError, the clients stay behind.
+        return type(self), (self.key, (), tuple(self.redis_errors))
+
 
 class QuorumNotAchieved(PrimitiveError, RuntimeError):
     """Too few masters agreed."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -12,8 +11,10 @@ from pottery_like._ops.locks import Locking, LockOps
 
 AUTO_RELEASE_TIME: float = 10
 NUM_EXTENSIONS = 3
-TIMEOUT_MAX = 1e8
-"""Seconds; longer waits are refused, as ``threading.Lock`` refuses them."""
+TIMEOUT_MAX = 9223372036.0
+"""Seconds; longer waits are refused, as ``threading.Lock`` refuses them: what ``threading.TIMEOUT_MAX`` is, at most."""
+LONGEST_LEASE = 1e12
+"""Seconds; beyond it, the servers' arithmetic in milliseconds comes to its end, and no lock would ever be granted."""
 
 
 def wait_of(blocking: bool, timeout: float) -> float | None:
@@ -55,7 +56,9 @@ class LockHandle:
     ) -> None:
         self._wait = wait_of(context_manager_blocking, context_manager_timeout)
         lease = seconds(auto_release_time, "auto_release_time")
-        if not math.isfinite(lease) or lease - drift(lease) <= 0:
+        if lease > LONGEST_LEASE:
+            raise ValueError(f"auto_release_time must be at most {LONGEST_LEASE:.0e} seconds")
+        if lease - drift(lease) <= 0:
             raise ValueError(f"auto_release_time must be a positive, finite number of seconds, not {lease!r}")
         if isinstance(num_extensions, bool) or not isinstance(num_extensions, int):
             raise TypeError(f"num_extensions must be an int, not {type(num_extensions).__name__}")

@@ -254,6 +254,8 @@ WRONG: list[tuple[type[Exception], dict[str, Any]]] = [
     (ValueError, {"auto_release_time": -1}),
     (ValueError, {"auto_release_time": float("nan")}),
     (ValueError, {"auto_release_time": float("inf")}),
+    (ValueError, {"auto_release_time": 1e16}),
+    (ValueError, {"auto_release_time": 10**400}),
     (TypeError, {"auto_release_time": "1"}),
     (TypeError, {"auto_release_time": True}),
     (ValueError, {"num_extensions": -1}),

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import pickle
+import threading
 from typing import Any
 
 import pytest
+import redis
 
 from pottery_like._core.dialogue import Ask, Await, Forget, Listen, Repeated, drift, majority, patience
 from pottery_like._ops.holds import Hold, Holds, now
 from pottery_like._ops.lock_handle import wait_of
 from pottery_like._ops.locks import NO_LINE, Answer, Locking, LockOps
-from pottery_like.exceptions import ExtendUnlockedLock, QuorumIsImpossible, ReleaseUnlockedLock
+from pottery_like.exceptions import (
+    ExtendUnlockedLock,
+    PrimitiveError,
+    QuorumIsImpossible,
+    QuorumNotAchieved,
+    ReleaseUnlockedLock,
+    TooManyExtensions,
+)
 
 HELD, FULL = Answer(True), Answer(False, left=9.0, holder="x" * 32)
 
@@ -179,8 +189,24 @@ def test_everybody_gives_up_his_own() -> None:
     assert holds.own("you") is None, "what had ended was forgotten"
 
 
+@pytest.mark.parametrize("kind", [QuorumNotAchieved, QuorumIsImpossible, ReleaseUnlockedLock, TooManyExtensions])
+def test_errors_cross_to_other_processes(kind: type[PrimitiveError]) -> None:
+    error = kind("redlock:x", (redis.Redis(),), (redis.ConnectionError("gone"),))
+    again = pickle.loads(pickle.dumps(error))
+    assert (type(again), again.key, str(again)) == (kind, "redlock:x", str(error))
+    assert isinstance(again.redis_errors[0], redis.ConnectionError)
+
+
 @pytest.mark.parametrize(
-    ("arguments", "expected"), [((True, -1), None), ((False, -1), 0), ((True, 0), 0), ((True, 2.5), 2.5), ((1, 3), 3)]
+    ("arguments", "expected"),
+    [
+        ((True, -1), None),
+        ((False, -1), 0),
+        ((True, 0), 0),
+        ((True, 2.5), 2.5),
+        ((1, 3), 3),
+        ((True, threading.TIMEOUT_MAX), threading.TIMEOUT_MAX),
+    ],
 )
 def test_waits(arguments: tuple[Any, Any], expected: float | None) -> None:
     assert wait_of(*arguments) == expected
