@@ -49,7 +49,7 @@ class Redlock(LockHandle):
     :param context_manager_blocking: whether ``with`` waits for the lock.
     :param context_manager_timeout: for how many seconds ``with`` waits; -1: for as long as it takes.
     :param auto_extend: renew the lease in the background, every third of it, until the lock is released.
-    :param on_lost: with ``auto_extend``, called with this object, in a background thread, when a lease couldn't be
+    :param on_lost: with ``auto_extend``, called with this object, in a thread of its own, when a lease couldn't be
         renewed and has ended.
     :param reentrant: a thread that holds the lock through this object may acquire it again, and releases it as often.
     :raises ValueError: a lease that isn't positive and finite; a timeout together with not blocking.
@@ -133,10 +133,14 @@ class Redlock(LockHandle):
     def _tell(self) -> None:
         self.lost_event.set()
         if self._on_lost is not None:
-            try:
-                self._on_lost(self)
-            except Exception:  # the thread must go on renewing the others
-                _log.exception("on_lost of %r failed", self)
+            # Not in the thread that renews the others: it may take its time there, or end its thread.
+            threading.Thread(target=self._call, args=(self._on_lost,), name="pottery_like on_lost", daemon=True).start()
+
+    def _call(self, on_lost: Callable[[Any], object]) -> None:
+        try:
+            on_lost(self)
+        except BaseException:  # sys.exit() would end the thread without a word
+            _log.exception("on_lost of %r failed", self)
 
     def release(self, *, raise_on_redis_errors: bool | None = None) -> None:
         """Release the lock.  1 round trip to each master.
