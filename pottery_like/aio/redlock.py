@@ -43,7 +43,8 @@ class AIORedlock(LockHandle):
     releases leaves nothing behind: it takes at most a round trip longer, in which the acquisition is undone or the
     release is finished.
 
-    :param cancel_on_lost: with ``auto_extend``, cancel the task that acquired the lock when its lease is lost.
+    :param cancel_on_lost: with ``auto_extend``, cancel the task that acquired the lock when its lease is lost.  Before
+        Python 3.12, ``asyncio.wait_for`` makes a task of its own for ``acquire()``: use ``acquire(timeout=...)``.
     :param on_lost: as there, called in the event loop; it may be a coroutine function.
     """
 
@@ -76,18 +77,17 @@ class AIORedlock(LockHandle):
             alive=_alive,
         )
         self.cancel_on_lost = cancel_on_lost
-        self._made_conductor: Conductor | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._made_conductor: tuple[asyncio.AbstractEventLoop, Conductor] | None = None
         self.lost_event = asyncio.Event()
         """Set when a lease that is renewed by ``auto_extend`` was lost; cleared by the next acquisition."""
 
     @property
     def _conductor(self) -> Conductor:
-        conductor, loop = self._made_conductor, asyncio.get_running_loop()
-        if conductor is None or self._loop is not loop:
-            conductor = self._made_conductor = Conductor(self._sources, self._ops.key, self._locking.timeout)
-            self._loop = loop
-        return conductor
+        made, loop = self._made_conductor, asyncio.get_running_loop()
+        if made is None or made[0] is not loop:
+            # In one piece, as event loops in other threads may use the object too.
+            made = self._made_conductor = loop, Conductor(self._sources, self._ops.key, self._locking.timeout)
+        return made[1]
 
     async def _conduct(self, dialogue: Dialogue[T]) -> T:
         return await self._conductor.conduct(dialogue)
