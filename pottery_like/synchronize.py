@@ -15,6 +15,13 @@ from pottery_like.redlock import Redlock
 F = TypeVar("F", bound=Callable[..., Any])
 
 
+def _called(function: Any) -> Any:
+    """Return what runs when this is called: of an object, its method."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    return function if inspect.isroutine(function) or isinstance(function, type) else type(function).__call__
+
+
 def synchronize(
     *,
     key: str,
@@ -44,7 +51,8 @@ def synchronize(
     :param timeout: for how many seconds it waits; -1: for as long as it takes.
     :param auto_extend: renew the lease for as long as the call takes.
     :raises ValueError: as :class:`Redlock` raises it, when the function is decorated.
-    :raises TypeError: as :class:`Redlock` raises it, when the function is decorated or, for the masters, called.
+    :raises TypeError: as :class:`Redlock` raises it, when the function is decorated or, for the masters, called; the
+        function is a generator function, whose body would run without the lock.
     """
     wait_of(blocking, timeout)
     options: dict[str, Any] = {
@@ -60,7 +68,13 @@ def synchronize(
 
     def decorate(function: F) -> F:
         wrapper: Any
-        if inspect.iscoroutinefunction(function):
+        if isinstance(function, staticmethod | classmethod):
+            made: F = type(function)(decorate(function.__func__))
+            return made
+        kinds = function, _called(function)
+        if any(map(inspect.isgeneratorfunction, kinds)) or any(map(inspect.isasyncgenfunction, kinds)):
+            raise TypeError("synchronize() can't protect a generator: its body runs when the call has returned")
+        if any(map(inspect.iscoroutinefunction, kinds)):
 
             @functools.wraps(function)
             async def synchronized(*args: Any, **kwargs: Any) -> Any:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import signal
+import sys
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from unittest.mock import AsyncMock
 
 import pytest
 import redis
@@ -166,6 +169,76 @@ def test_one_task_waits_while_another_holds_the_same_object(node: Node) -> None:
         await client.aclose()
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize("callback", [lambda lock: sys.exit("lost"), lambda lock: time.sleep(5 * LEASE)])
+def test_a_callback_that_ends_its_thread_or_takes_long_costs_no_other_lock(
+    node: Node, callback: Callable[[Redlock], object]
+) -> None:
+    client = redis.Redis(port=node.port)
+    first, second, third = (
+        Redlock(key=uuid.uuid4().hex, masters=client, auto_release_time=LEASE, auto_extend=True, on_lost=callback)
+        for _ in range(3)
+    )
+    assert first.acquire()
+    assert second.acquire()
+    client.delete(first.key)
+    assert first.lost_event.wait(5)
+    assert third.acquire()
+    time.sleep(2 * LEASE)
+    assert second.locked() > 0
+    assert third.locked() > 0
+    second.release()
+    third.release()
+    client.close()
+
+
+def test_synchronize_on_all_that_can_be_called(node: Node) -> None:
+    client, name = redis.Redis(port=node.port), uuid.uuid4().hex
+    decorate = synchronize(key=name, masters=f"redis://127.0.0.1:{node.port}")
+
+    def held() -> bool:
+        return bool(client.exists(f"redlock:{name}"))
+
+    async def later() -> bool:
+        return held()
+
+    class Things:
+        @decorate
+        @staticmethod
+        def one() -> bool:
+            return held()
+
+        @decorate
+        @classmethod
+        async def two(cls) -> bool:
+            return held()
+
+        async def __call__(self) -> bool:
+            return held()
+
+    async def main() -> list[bool]:
+        calls = (
+            Things.two,
+            Things().two,
+            decorate(Things()),
+            decorate(functools.partial(later)),
+            decorate(AsyncMock(held)),
+        )
+        return [Things.one(), Things().one(), *[await call() for call in calls]]
+
+    assert all(asyncio.run(main()))
+
+    def generator() -> Iterator[int]:
+        yield 1
+
+    async def generator_too() -> AsyncIterator[int]:
+        yield 1
+
+    for each in (generator, generator_too):
+        with pytest.raises(TypeError, match="generator"):
+            decorate(each)
+    client.close()
 
 
 def test_synchronize(node: Node) -> None:
