@@ -256,6 +256,8 @@ def listed(given: Any) -> tuple[Any, ...]:
 def masters(given: Any, clients: Any) -> tuple[Any, ...]:
     """Return the clients, URLs or dicts that ``masters=`` means, each once; empty stands for the default server.
 
+    Two clients of one database are one master: counted twice, it would have two votes.
+
     :param given: a client, a URL, a mapping with ``host`` and ``port`` (and whatever else ``redis.Redis`` takes), or an
         iterable of these.
     :param clients: the client types that this world can use.
@@ -274,8 +276,27 @@ def masters(given: Any, clients: Any) -> tuple[Any, ...]:
             world = "synchronous redis-py" if clients == SYNC else "redis.asyncio"
             kind = f"{type(each).__module__}.{type(each).__name__}"
             raise TypeError(f"masters must be {world} clients, URLs or dicts of host and port, not {kind}")
+        else:
+            identity = _place(each) or identity
         found.setdefault(identity, each)
     return tuple(found.values())
+
+
+def _place(client: Any) -> tuple[Any, ...] | None:
+    """Return where a client's database is, as :func:`_checked_place` does; None where only the client knows."""
+    pool: Any = getattr(client, "connection_pool", None)
+    if getattr(pool, "connection_class", None) not in _PLACED:
+        return None
+    place = pool.connection_kwargs
+    db = int(place.get("db") or 0)
+    return (place["path"], db) if "path" in place else (place.get("host", "localhost"), place.get("port", 6379), db)
+
+
+_PLACED = {
+    getattr(world, name)
+    for world in (redis, redis.asyncio)
+    for name in ("Connection", "SSLConnection", "UnixDomainSocketConnection")
+}
 
 
 def _check_names(place: Mapping[str, Any]) -> None:

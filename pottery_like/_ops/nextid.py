@@ -21,6 +21,8 @@ LAST = 2**63 - 1
 FAILURE_SECONDS = 0.02
 """How long to wait, at most, before masters that failed are tried again."""
 
+RACES = 1000
+"""How many races one try may lose.  Nobody loses so many, unless two of the masters are one under two names."""
 
 TIMEOUT = 1.0
 """Seconds to wait for one master among several, where its client doesn't say less."""
@@ -138,7 +140,7 @@ class NextIDOps:
         floor = max(counters.values())
         errors = read.errors
         quorum = majority(masters)
-        while True:
+        for _ in range(RACES):
             if floor > last - self.block:
                 drawing = min(read.results)
                 above = self._draw_above(floor)
@@ -157,6 +159,7 @@ class NextIDOps:
                 return Answers(answers.results, {**errors, **answers.errors})
             # Clients that drew later have overtaken this one.
             floor = max(refusals)
+        return Answers({}, errors)
 
     def _settled(self, quorum: int, asked: int) -> Callable[[Collection[int | None]], bool]:
         def settled(results: Collection[int | None]) -> bool:

@@ -18,6 +18,7 @@ import redis
 from pottery_like.aio.nextid import AIONextID
 from pottery_like.exceptions import QuorumNotAchieved
 from pottery_like.nextid import NextID
+from pottery_like.redlock import Redlock
 from tests.support import servers
 from tests.support.ids import Ids, World
 from tests.support.servers import SETUPS, Node, Setup
@@ -200,6 +201,21 @@ def test_the_default_server(world: World, five: list[Node], key: str, monkeypatc
 def test_bad_masters(world: World, masters: Any, error: type[Exception]) -> None:
     with pytest.raises(error):
         world.ids(masters=masters)
+
+
+def test_two_clients_of_one_server_are_one_master(world: World, five: list[Node], key: str) -> None:
+    port = five[0].port
+    twice = [world.client(port), world.client(port), f"redis://localhost:{port}", {"host": "localhost", "port": port}]
+    ids = world.ids(key=key, masters=twice)
+    assert [ids.next(), ids.next()] == [1, 2]
+    assert world.run(lambda: len(ids.ids.masters)) == 1
+    with world.client(port) if world.name == "sync" else redis.Redis(port=port) as client:
+        lock = Redlock(key=key, masters=[client, redis.Redis(port=port)])
+        with lock:
+            assert lock.masters == (client,)
+    # One under two names can't be told: it fails, and doesn't try for ever.
+    with pytest.raises(QuorumNotAchieved):
+        world.ids(key=key, masters=[world.client(port), world.client(port, host="127.0.0.1")], num_tries=1).next()
 
 
 def test_the_other_worlds_clients_are_refused() -> None:
