@@ -148,8 +148,9 @@ class Redlock(LockHandle):
         As with ``threading.Lock``, another thread than the holder may do it; but never does one that has acquired
         the lock itself, and lost it, release another's.
 
-        :raises ReleaseUnlockedLock: it isn't held through this object, or the lease has ended.
-        :raises QuorumIsImpossible: half of the masters or more failed, and ``raise_on_redis_errors`` is set.
+        :raises ReleaseUnlockedLock: it isn't held through this object, or the lease has ended; or half of the masters
+            or more failed, which its ``redis_errors`` tell: then it may be released once more.
+        :raises QuorumIsImpossible: the same, where ``raise_on_redis_errors`` is set.
         """
         hold = self._mine()
         if hold is None:
@@ -161,8 +162,7 @@ class Redlock(LockHandle):
             return
         if self.auto_extend:
             renewer(self._conductor.ways).drop(hold)
-        self._holds.remove(hold)
-        self._conduct(self._locking.release(hold, raising=self._raising(raise_on_redis_errors)))
+        self._conduct(self._parting(hold, raise_on_redis_errors))
 
     def extend(self, *, raise_on_redis_errors: bool | None = None) -> None:
         """Let the lease begin anew: ``auto_release_time`` seconds from now.  1 round trip to each master.

@@ -60,7 +60,8 @@ class Holds:
     """The acquisitions made through one lock object.
 
     A thread (or task) gives up its own; only one that has none gives up another's, as ``threading.Lock`` allows.
-    A lease that has ended is kept until its owner learns of it, so that its late release hits nobody else's.
+    A lease that has ended is kept until its owner learns of it, so that its late release hits nobody else's.  So is one
+    whose release failed because masters did, to be released once more.
 
     :param alive: whether an owner still runs.
     """
@@ -79,7 +80,8 @@ class Holds:
     def _spent(self, hold: Hold, newer: Hold) -> bool:
         if hold.process != newer.process:
             return True
-        return hold.lost and not hold.entered and (hold.owner is newer.owner or not self._alive(hold.owner))
+        over = hold.released or (hold.lost and not hold.entered)
+        return over and (hold.owner is newer.owner or not self._alive(hold.owner))
 
     def find(self, owner: Any) -> Hold | None:
         """Return the owner's latest acquisition, or else the latest of all."""

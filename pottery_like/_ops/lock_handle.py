@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from pottery_like._core.dialogue import drift, seconds
+from pottery_like._core.dialogue import Dialogue, drift, seconds
 from pottery_like._ops.holds import Hold, Holds
 from pottery_like._ops.locks import Locking, LockOps
+from pottery_like.exceptions import PrimitiveError
 
 AUTO_RELEASE_TIME: float = 10
 NUM_EXTENSIONS = 3
@@ -130,7 +131,7 @@ class LockHandle:
         if self._count > 1:
             raise NotImplementedError("several independent masters can't number acquisitions: use one master")
         hold = self._mine()
-        return None if hold is None else hold.fence
+        return None if hold is None or hold.released else hold.fence
 
     def _raising(self, raise_on_redis_errors: bool | None) -> bool:
         return self.raise_on_redis_errors if raise_on_redis_errors is None else raise_on_redis_errors
@@ -138,7 +139,7 @@ class LockHandle:
     def _reentered(self) -> bool:
         """Whether the present thread or task holds the lock already, and may enter again; counts it."""
         hold = self._holds.own(self._owner()) if self.reentrant else None
-        if hold is None or hold.lost:
+        if hold is None or hold.lost or hold.released:
             return False
         hold.depth += 1
         return True
@@ -147,6 +148,17 @@ class LockHandle:
         """Whether a re-entrant lock stays held after this release; counts it."""
         hold.depth -= 1
         return hold.depth > 0
+
+    def _parting(self, hold: Hold, raise_on_redis_errors: bool | None) -> Dialogue[None]:
+        """Give up an acquisition, and forget it unless that has to be tried again."""
+        self._holds.remove(hold)
+        try:
+            yield from self._locking.release(hold, raising=self._raising(raise_on_redis_errors))
+        except PrimitiveError as error:
+            if error.redis_errors:
+                hold.entered = False
+                self._holds.add(hold)
+            raise
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} key={self.key}>"

@@ -165,8 +165,8 @@ class Locking:
         return hold
 
     def release(self, hold: Hold, *, raising: bool) -> Dialogue[None]:
-        """Give up an acquisition."""
-        sure = not hold.lost
+        """Give up an acquisition; once more, if that failed because masters did."""
+        once_more, sure = hold.released, not hold.gone and now() < hold.until
         hold.released = True
         try:
             replies = yield hold.parting
@@ -176,7 +176,10 @@ class Locking:
             yield hold.parting
             raise
         # A second run finds the lock given up.  While the lease lasted, only the first run can have done that.
-        given = [reply is True or (isinstance(reply, Repeated) and (reply.result or sure)) for reply in replies]
+        given = [
+            _result(reply) is True or (_result(reply) is False and sure and (once_more or isinstance(reply, Repeated)))
+            for reply in replies
+        ]
         if sum(given) < self._quorum:
             self.check(replies, raising)
             raise ReleaseUnlockedLock(self.ops.key.decode(), self.masters, failures(replies))

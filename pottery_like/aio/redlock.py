@@ -146,8 +146,9 @@ class AIORedlock(LockHandle):
         As with ``asyncio.Lock``, another task than the holder may do it; but never does one that has acquired the
         lock itself, and lost it, release another's.
 
-        :raises ReleaseUnlockedLock: it isn't held through this object, or the lease has ended.
-        :raises QuorumIsImpossible: half of the masters or more failed, and ``raise_on_redis_errors`` is set.
+        :raises ReleaseUnlockedLock: it isn't held through this object, or the lease has ended; or half of the masters
+            or more failed, which its ``redis_errors`` tell: then it may be released once more.
+        :raises QuorumIsImpossible: the same, where ``raise_on_redis_errors`` is set.
         """
         hold = self._mine()
         if hold is None:
@@ -159,8 +160,7 @@ class AIORedlock(LockHandle):
             return
         if self.auto_extend:
             renewer(self._conductor.ways).drop(hold)
-        self._holds.remove(hold)
-        await self._conduct(self._locking.release(hold, raising=self._raising(raise_on_redis_errors)))
+        await self._conduct(self._parting(hold, raise_on_redis_errors))
 
     async def extend(self, *, raise_on_redis_errors: bool | None = None) -> None:
         """Let the lease begin anew: ``auto_release_time`` seconds from now.  1 round trip to each master.

@@ -137,6 +137,27 @@ def test_majority_dead_or_silent_fails_in_time(actors: Actors, nodes: list[Node]
             node.signal(signal.SIGCONT) if node.process else node.start()
 
 
+@pytest.mark.parametrize("count", [1, 3])
+def test_a_release_that_failed_may_be_repeated(actors: Actors, nodes: list[Node], count: int) -> None:
+    lock = actors(ports(nodes[:count]), auto_release_time=3, reentrant=True)
+    assert lock.acquire()
+    for error, raising in ((QuorumIsImpossible, True), (ReleaseUnlockedLock, False)):
+        for node in nodes[:count]:
+            node.signal(signal.SIGSTOP)
+        with pytest.raises(error) as caught:
+            lock.release(raise_on_redis_errors=raising)
+        assert len(caught.value.redis_errors) == count
+        for node in nodes[:count]:
+            node.signal(signal.SIGCONT)
+        assert lock.lost is False
+        lock.release()
+        assert set(actors.holders(nodes[:count])) == {None}
+        with pytest.raises(ReleaseUnlockedLock):
+            lock.release()
+        assert lock.acquire()
+    lock.release()
+
+
 def test_restarted_empty(actors: Actors, nodes: list[Node]) -> None:
     holder, other = actors(ports(nodes)), actors(ports(nodes))
     holder.acquire()
