@@ -25,6 +25,8 @@ class Ask:
         every master.
     :param hasty: once there is enough, wait for the others only a little longer: what happens there stays unknown.
     :param again: makes what is sent instead, once, when a connection broke before the reply came; None sends nothing.
+    :param undo: makes what is sent behind it, and not waited for, when the reply doesn't come in time.
+    :param spare: don't ask masters that were silent just now, even where there isn't enough without them.
     """
 
     ops: tuple[Op[Any] | None, ...]
@@ -32,6 +34,8 @@ class Ask:
     enough: Callable[[Collection[Any]], bool] | None = None
     hasty: bool = False
     again: Callable[[], tuple[Op[Any] | None, ...]] | None = None
+    undo: Callable[[], tuple[Op[Any], ...]] | None = None
+    spare: bool = False
 
 
 @dataclass(frozen=True, slots=True)

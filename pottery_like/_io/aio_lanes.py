@@ -16,7 +16,7 @@ from pottery_like._io import routes
 from pottery_like._io.aio import Client, Runner
 from pottery_like._io.aio_connections import acquire, send, within
 from pottery_like._io.exchange import Exchange
-from pottery_like._io.routes import Route, Ways, listening
+from pottery_like._io.routes import CONNECTING, Route, Ways, listening
 
 _PLAIN = (redis.asyncio.Connection, redis.asyncio.SSLConnection, redis.asyncio.UnixDomainSocketConnection)
 
@@ -30,10 +30,10 @@ class Lane(Route):
     def __init__(self, client: Redis, timeout: float) -> None:
         super().__init__(client, timeout, _PLAIN, Retry(NoBackoff(), 0))
 
-    async def open(self) -> Any:
+    async def open(self, seconds: float) -> Any:
         """Return a connection."""
         try:
-            async with within(self.timeout):
+            async with within(min(self.timeout, max(seconds, CONNECTING))):
                 return await acquire(self.client.connection_pool, self._never)
         except asyncio.TimeoutError as error:
             raise redis.TimeoutError("no connection in time") from error

@@ -73,8 +73,9 @@ class Exchange:
     """One :class:`Ask` step.
 
     :param ways: the way to each master, a :class:`Health`.  They may repeat: what goes the same way goes together.
-        One that is ``direct`` can ``open``, ``give_back`` and ``close`` a connection, ``send`` packed operations on
-        it, and ``read`` a reply, where TimeoutError means that it may still come; another can ``run`` an operation.
+        One that is ``direct`` can ``open`` a connection within some seconds, ``give_back`` and ``close`` it, ``send``
+        packed operations on it, and ``read`` a reply, where TimeoutError means that it may still come; another can
+        ``run`` an operation.
     :ivar results: what the step is answered with, once :meth:`run` has come to its end.
     """
 
@@ -89,7 +90,7 @@ class Exchange:
         first = self._first(parcels)
         yield from self._wave(first)
         rest = [parcel for parcel in parcels if parcel not in first]
-        if rest and not self._enough():
+        if rest and not self._step.spare and not self._enough():
             yield from self._wave(rest)
         elif rest:
             for index in (index for parcel in rest for index in parcel.indexes):
@@ -108,7 +109,7 @@ class Exchange:
         if self._step.enough is None:
             return parcels
         up = [parcel for parcel in parcels if parcel.way.up]
-        return up if len(up) >= majority(len(parcels)) else parcels
+        return up if self._step.spare or len(up) >= majority(len(parcels)) else parcels
 
     def _enough(self) -> bool:
         enough = self._step.enough
@@ -146,7 +147,7 @@ class Exchange:
         for parcel in parcels:
             parcel.began = time.monotonic()
             try:
-                parcel.connection = yield parcel.way.open()
+                parcel.connection = yield parcel.way.open(self._step.timeout)
             except (RedisError, OSError) as error:
                 self._fail(parcel, parcel.indexes, error, sent=False)
         for parcel in parcels:
@@ -188,6 +189,7 @@ class Exchange:
                 except TimeoutError as error:
                     if time.monotonic() < ends:
                         continue
+                    yield from self._retract(parcel)
                     yield from self._break(parcel, error)
                 pending.remove(parcel)
                 if self._step.hasty and until == math.inf and self._enough():
@@ -237,6 +239,15 @@ class Exchange:
         for index in parcel.indexes:
             if not isinstance(self.results[index], Exception):
                 self.results[index] = Repeated(self.results[index])
+
+    def _retract(self, parcel: _Parcel) -> Work:
+        # What a silent master was sent it will still run; this comes right after it, whether anybody waits or not.
+        if self._step.undo is not None:
+            undo = self._step.undo()
+            try:
+                yield parcel.way.send(parcel.connection, [undo[index].packed(source=True) for index in parcel.due])
+            except (RedisError, OSError):
+                pass
 
     def _break(self, parcel: _Parcel, error: Exception) -> Work:
         due, parcel.due, parcel.unknown = [*parcel.unknown, *parcel.due], [], []

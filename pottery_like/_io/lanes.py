@@ -22,7 +22,7 @@ from pottery_like._core.op import Ready
 from pottery_like._io import routes
 from pottery_like._io.exchange import Exchange
 from pottery_like._io.inherited import know
-from pottery_like._io.routes import Route, Ways
+from pottery_like._io.routes import CONNECTING, Route, Ways
 from pottery_like._io.sync import Client, Runner, drop_idle
 from pottery_like._io.wire import POOL_ARGUMENTS, decoded
 
@@ -72,7 +72,7 @@ class Lane(Route):
     def _pool(self) -> ConnectionPool:
         return self._own or self.client.connection_pool
 
-    def open(self) -> Any:
+    def open(self, seconds: float) -> Any:
         """Return a connection."""
         if self._process != os.getpid():
             # A fork's child leaves its parent's connections alone; the pool does so by itself.
@@ -85,6 +85,12 @@ class Lane(Route):
             if time.monotonic() - since < FRESH or self._clean(connection):
                 return connection
             self._pool.release(connection)
+        seconds = max(seconds, CONNECTING)
+        if self.plain and seconds < self.timeout - SLACK:
+            # Its timeouts are for this time only, so the pool doesn't learn of it.
+            connection = self.kind(**self.arguments(seconds))
+            connection.connect()
+            return connection
         try:
             return self._pool.get_connection(*POOL_ARGUMENTS)
         except (RedisError, OSError):
@@ -129,14 +135,18 @@ class Lane(Route):
     def give_back(self, connection: Any) -> None:
         """Take back a connection that has been read to the end."""
         if self.plain:
-            self._idle.append((connection, time.monotonic()))
+            if connection.socket_timeout == self.timeout:
+                self._idle.append((connection, time.monotonic()))
+            else:
+                connection.disconnect()
         else:
             self._pool.release(connection)
 
     def close(self, connection: Any) -> None:
         """Take back a connection that is of no more use, and doubt the others."""
         connection.disconnect()
-        self._pool.release(connection)
+        if not self.plain or connection.socket_timeout == self.timeout:
+            self._pool.release(connection)
         while self._idle:
             self._pool.release(self._idle.pop()[0])
 
@@ -178,7 +188,7 @@ if hasattr(os, "register_at_fork"):
 def exchange(ways: Sequence[Way], step: Ask) -> list[Any]:
     """Take an :class:`Ask` step."""
     op = step.ops[0]
-    if len(ways) > 1 or op is None:
+    if len(ways) > 1 or op is None or step.spare:
         return _exchange(ways, step)
     lane = ways[0]
     if not isinstance(lane, Lane):
@@ -193,7 +203,7 @@ def exchange(ways: Sequence[Way], step: Ask) -> list[Any]:
     connection = None
     sent, awaited, left = False, isinstance(op, Ready), step.timeout
     try:
-        connection = lane.open()
+        connection = lane.open(left)
         connection.send_packed_command((_PING + op.words if isinstance(op, Ready) else op.packed(),))
         sent = True
         if awaited:
@@ -231,12 +241,12 @@ class _Begun:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._lane, name)
 
-    def open(self) -> Any:
+    def open(self, seconds: float) -> Any:
         connection, self._connection = self._connection, None
         if connection is None:
             self._raise()
             self._ahead = False
-            return self._lane.open()
+            return self._lane.open(seconds)
         return connection
 
     def send(self, connection: Any, words: list[bytes]) -> None:

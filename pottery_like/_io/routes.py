@@ -19,6 +19,8 @@ except ImportError:
 else:
     _QUIET = {"maint_notifications_config": MaintNotificationsConfig(enabled=False)}
 
+CONNECTING = 0.2
+"""Seconds that a connection may always take to be made, however soon an answer is wanted."""
 
 R = TypeVar("R")
 
@@ -50,11 +52,11 @@ class Route(Health):
         """The user's client."""
         return self._client()
 
-    def arguments(self) -> dict[str, Any]:
+    def arguments(self, timeout: float | None = None) -> dict[str, Any]:
         """Return the arguments of a connection that gives up in time, at once."""
-        changed = {"socket_timeout": self.timeout, "retry": self._never}
+        changed = {"socket_timeout": timeout or self.timeout, "retry": self._never}
         if "path" not in self.kwargs:
-            changed["socket_connect_timeout"] = self.timeout
+            changed["socket_connect_timeout"] = timeout or self.timeout
         return {**self.kwargs, **changed}
 
     def listener(self) -> Any:

@@ -197,13 +197,18 @@ class Locking:
         ops: tuple[Op[Any], ...],
         again: Callable[[], tuple[Op[Any], ...]] | None = None,
         timeout: float | None = None,
+        undo: Callable[[], tuple[Op[Any], ...]] | None = None,
+        *,
+        spare: bool = False,
     ) -> Ask:
         """Return the step that sends these operations.
 
         :param again: what is sent instead when a connection broke; None: the same.
         :param timeout: seconds, if less than usual.
+        :param undo: what is sent behind them to a master that is silent.
+        :param spare: whether not to wait for masters that were silent just now.
         """
-        return Ask(ops, timeout or self.timeout, self._enough, False, again or (lambda: ops))
+        return Ask(ops, timeout or self.timeout, self._enough, False, again or (lambda: ops), undo, spare)
 
     def _enough(self, results: Collection[Any]) -> bool:
         return len(results) >= self._quorum
@@ -265,6 +270,7 @@ class _Waiter:
         self._used: tuple[str, ...] = self._channels
         self._listened = -1.0
         self._clear = True
+        self._failed = False
         self._splits = 0
         self.token = secrets.token_hex(16)
         self.expecting = False
@@ -295,7 +301,8 @@ class _Waiter:
                 hold = self._hold(started, held[0].fence)
                 if not hold.lost:
                     return hold
-            self._clear = not held and not failures(answers)
+            self._failed = bool(failures(answers))
+            self._clear = not held and not self._failed
             self._locking.check(answers, raising)
             if not self._waits or self._left() <= 0:
                 return None
@@ -332,14 +339,17 @@ class _Waiter:
                 self._ops.acquire(self.token, milliseconds, channel, again=again) for channel in self._channels
             )
 
+        def undo() -> tuple[Op[bool], ...]:
+            return self._leaving(self._entries())
+
         self._clear = False
         # Where it has once joined the line it may still stand there when nobody listens any more.
         self._used = tuple(new or old for new, old in zip(self._channels, self._used, strict=True))
         if self._locking.crowded and not again and self._channels[0]:
             joining = self._ops.join(self.token, milliseconds, self._channels[0])
             if joining is not None:
-                return self._locking.ask((joining,), ops, timeout)
-        return self._locking.ask(ops(again), ops, timeout)
+                return self._locking.ask((joining,), ops, timeout, undo)
+        return self._locking.ask(ops(again), ops, timeout, undo)
 
     def _hold(self, started: float, fence: str, *, ready: bool = False) -> Hold:
         parting = self._leaving(self._entries())
@@ -395,4 +405,5 @@ class _Waiter:
         return tuple([self._ops.release(self.token, entry) for entry in entries])
 
     def _undo(self, ops: tuple[Op[bool], ...]) -> Dialogue[None]:
-        yield self._locking.ask(ops)
+        # Masters that have just been silent were sent this then: waiting for them would only take time.
+        yield self._locking.ask(ops, spare=self._failed)

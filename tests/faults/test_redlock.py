@@ -138,6 +138,29 @@ def test_majority_dead_or_silent_fails_in_time(actors: Actors, nodes: list[Node]
 
 
 @pytest.mark.parametrize("count", [1, 3])
+def test_silence_costs_no_more_than_the_timeout_and_leaves_nothing(
+    actors: Actors, nodes: list[Node], count: int
+) -> None:
+    lock, fresh = actors(ports(nodes[:count])), actors(ports(nodes[:count]))
+    assert lock.acquire()
+    lock.release()
+    for node in nodes[:count]:
+        node.signal(signal.SIGSTOP)
+    for each in (lock, fresh):
+        started = time.monotonic()
+        assert each.acquire(timeout=0.2) is False
+        assert time.monotonic() - started < 1.1
+    for node in nodes[:count]:
+        node.signal(signal.SIGCONT)
+    for node in nodes[:count]:
+        # What was sent is run when the server goes on: the attempt, and what undoes it.
+        node.ready()
+    wait_until(lambda: set(actors.holders(nodes[:count])) == {None}, "the lock is free before its lease ends", 5)
+    assert lock.acquire(timeout=5)
+    lock.release()
+
+
+@pytest.mark.parametrize("count", [1, 3])
 def test_a_release_that_failed_may_be_repeated(actors: Actors, nodes: list[Node], count: int) -> None:
     lock = actors(ports(nodes[:count]), auto_release_time=3, reentrant=True)
     assert lock.acquire()
