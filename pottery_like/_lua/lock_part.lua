@@ -2,11 +2,12 @@
 -- blank and its fencing token.  The line is a list of "token lease channel", the first to come on the left.
 
 -- Returns the next fencing token.  A lock that is passed on counts up inside the 256 numbers that were reserved when
--- it was taken free.  The counter starts from the clock, so that it goes on upwards after having expired.
+-- it was taken free, as far as Lua's numbers are exact.  The counter starts from the clock, so that it goes on upwards
+-- after having expired.
 local function mint(previous)
   if not KEYS[3] then return '' end
   local last = previous and tonumber(string.match(previous, ' (%d+)$'))
-  if last and last % 256 < 255 then return string.format('%.0f', last + 1) end
+  if last and last < 9007199254740991 and last % 256 < 255 then return string.format('%.0f', last + 1) end
   local fence = redis.call('INCRBY', KEYS[3], 256)
   if fence == 256 then
     local now = redis.call('TIME')

@@ -55,7 +55,7 @@ class LockHandle:
         reentrant: bool,
         alive: Callable[[Any], bool],
     ) -> None:
-        self._wait = wait_of(context_manager_blocking, context_manager_timeout)
+        wait_of(context_manager_blocking, context_manager_timeout)
         lease = seconds(auto_release_time, "auto_release_time")
         if lease > LONGEST_LEASE:
             raise ValueError(f"auto_release_time must be at most {LONGEST_LEASE:.0e} seconds")
@@ -101,6 +101,11 @@ class LockHandle:
     def auto_release_time(self) -> float:
         """The lease: seconds after which the lock is released by itself."""
         return self._locking.lease
+
+    @property
+    def _wait(self) -> float | None:
+        # As with Pottery, the attributes may be set.
+        return wait_of(self.context_manager_blocking, self.context_manager_timeout)
 
     def _owner(self) -> Any:
         raise NotImplementedError

@@ -162,6 +162,30 @@ def test_context_manager(lock: Scene) -> None:
     assert not lock.redis.exists(lock.key)
 
 
+def test_context_manager_heeds_attributes_set_later(lock: Scene) -> None:
+    printer, other = lock(), lock()
+    other._lock.context_manager_timeout = 0.05
+    with printer, pytest.raises(QuorumNotAchieved):
+        other.__enter__()
+
+
+def test_fencing_tokens_increase_where_lua_counts_no_further(lock: Scene) -> None:
+    lock.redis.set(f"{{{lock.key}}}:fence", 2**53 + 1)
+    tokens = []
+    first = lock()
+    first.acquire()
+    for _ in range(3):
+        tokens.append(first.fencing_token)
+        second = lock()
+        waiting = InBackground(second.acquire)
+        wait_until(lock.waiting, "somebody waits")
+        first.release()
+        assert waiting.wait()
+        first = second
+    first.release()
+    assert tokens == sorted(set(tokens)), "equal, or less"
+
+
 def test_late_exit_hides_no_exception_and_hits_nobody(lock: Scene) -> None:
     late, other = lock(auto_release_time=0.1), lock()
 
