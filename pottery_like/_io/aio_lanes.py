@@ -18,6 +18,9 @@ from pottery_like._io.aio_connections import acquire, send, within
 from pottery_like._io.exchange import Exchange
 from pottery_like._io.routes import CONNECTING, Route, Ways, listening
 
+TURN = 0.001
+"""Seconds until the client's pool is asked once more for a connection, when it had given all away."""
+
 _PLAIN = (redis.asyncio.Connection, redis.asyncio.SSLConnection, redis.asyncio.UnixDomainSocketConnection)
 
 
@@ -34,7 +37,14 @@ class Lane(Route):
         """Return a connection."""
         try:
             async with within(min(self.timeout, max(seconds, CONNECTING))):
-                return await acquire(self.client.connection_pool, self._never)
+                while True:
+                    try:
+                        return await acquire(self.client.connection_pool, self._never)
+                    except redis.ConnectionError as error:
+                        if not str(error).startswith("Too many connections"):
+                            raise
+                    # The client's pool has a limit: other tasks have them all, most for a round trip.
+                    await asyncio.sleep(TURN)
         except asyncio.TimeoutError as error:
             raise redis.TimeoutError("no connection in time") from error
 

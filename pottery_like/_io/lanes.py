@@ -59,7 +59,8 @@ class Lane(Route):
         """Return a pool whose connections give up in time, already in their greetings."""
         arguments = self.arguments()
         if self.plain:
-            return ConnectionPool(self.kind, **arguments)
+            # As many as threads need them at once: where there is a limit, somebody's release would fail.
+            return ConnectionPool(self.kind, max_connections=2**31, **arguments)
         if type(theirs) is not SentinelConnectionPool:
             return None
         # That is the pool itself.

@@ -13,8 +13,10 @@ from typing import Any
 
 import pytest
 import redis
+import redis.asyncio
 
 from pottery_like._io import hub
+from pottery_like._io.lanes import Lane
 from pottery_like.aio.redlock import AIORedlock
 from pottery_like.redlock import Redlock
 from tests.support.locks import Actors, InBackground
@@ -243,6 +245,42 @@ def test_waiters_share_one_listening_connection(node: Node, world: str, monkeypa
                 await asyncio.gather(*tasks, return_exceptions=True)
 
             asyncio.run(main())
+
+
+def test_a_client_with_few_connections_serves_many_tasks(node: Node) -> None:
+    async def main() -> None:
+        client = redis.asyncio.Redis(port=node.port, max_connections=2)
+        name = uuid.uuid4().hex
+
+        async def use() -> None:
+            async with AIORedlock(key=name, masters=[client]):
+                await asyncio.sleep(0.001)
+
+        for _ in range(5):
+            await asyncio.gather(*[use() for _ in range(40)])
+        free = [AIORedlock(key=uuid.uuid4().hex, masters=[client]) for _ in range(40)]
+        assert all(await asyncio.gather(*[lock.acquire(False) for lock in free]))
+        await asyncio.gather(*[lock.release() for lock in free])
+        await client.aclose()
+
+    asyncio.run(main())
+
+
+def test_more_threads_than_a_pool_has_connections(node: Node) -> None:
+    client, barrier = redis.Redis(port=node.port), threading.Barrier(120)
+    locks = [Redlock(key=uuid.uuid4().hex, masters=client) for _ in range(120)]
+    lane = locks[0]._conductor.ways[0]
+    assert isinstance(lane, Lane)
+
+    def use(lock: Redlock) -> bool:
+        connection = lane.open(5)
+        barrier.wait(30)
+        lane.give_back(connection)
+        return lock.acquire(False)
+
+    calls = [InBackground(use, lock) for lock in locks]
+    assert [call.wait() for call in calls] == [True] * 120
+    client.close()
 
 
 def test_the_default_server(actors: Actors, node: Node, world: str, monkeypatch: pytest.MonkeyPatch) -> None:
