@@ -69,7 +69,8 @@ def synchronize(
     def decorate(function: F) -> F:
         wrapper: Any
         if isinstance(function, staticmethod | classmethod):
-            made: F = type(function)(decorate(function.__func__))
+            method: Any = function
+            made: F = type(method)(decorate(method.__func__))
             return made
         kinds = function, _called(function)
         if any(map(inspect.isgeneratorfunction, kinds)) or any(map(inspect.isasyncgenfunction, kinds)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from operator import index
 from typing import Any
 
 from pottery_like._core.dialogue import Dialogue, drift, seconds
@@ -23,7 +24,8 @@ def wait_of(blocking: bool, timeout: float) -> float | None:
 
     :raises ValueError: as ``threading.Lock.acquire`` raises it.
     """
-    timeout = seconds(timeout, "timeout")
+    # As there: a float, or whatever counts as an int, bools included.
+    timeout = seconds(timeout, "timeout") if isinstance(timeout, float) else index(timeout)
     if not blocking:
         if timeout != -1:
             raise ValueError("can't specify a timeout for a non-blocking call")

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import pickle
 import threading
+from collections.abc import Callable
+from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 import pytest
@@ -210,3 +214,16 @@ def test_errors_cross_to_other_processes(kind: type[PrimitiveError]) -> None:
 )
 def test_waits(arguments: tuple[Any, Any], expected: float | None) -> None:
     assert wait_of(*arguments) == expected
+
+
+@pytest.mark.parametrize("timeout", [True, False, 0, -1, 0.0, 2, -2, "1", None, math.nan, Decimal(1), Fraction(1)])
+@pytest.mark.parametrize("blocking", [True, False])
+def test_timeouts_are_those_of_threading(blocking: bool, timeout: Any) -> None:
+    def kind(function: Callable[..., Any]) -> type[Exception] | None:
+        try:
+            function(blocking, timeout)
+        except Exception as error:
+            return type(error)
+        return None
+
+    assert kind(wait_of) == kind(threading.Lock().acquire)
