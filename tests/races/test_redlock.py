@@ -23,6 +23,9 @@ from tests.support.processes import Child, fork
 from tests.support.servers import Node, programs
 
 PROGRAM = next(iter(programs().values()))
+SECONDS = float(os.environ.get("HISTORY_SECONDS", "3"))
+SLOWNESS = min(5.0, SECONDS / 3)
+"""How many times as long leases and pauses are in longer runs: seconds."""
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 
 Period = tuple[Any, float]
@@ -119,31 +122,31 @@ def test_one_master() -> None:
 
 @pytest.mark.parametrize("kind", ["killed and restarted empty", "paused", "holders paused"])
 def test_five_masters(kind: str) -> None:
-    nodes, lease = [Node(PROGRAM).start() for _ in range(5)], 0.4
+    nodes, lease, pause = [Node(PROGRAM).start() for _ in range(5)], 0.4 * SLOWNESS, 0.55 * SLOWNESS
 
     def meanwhile(pids: list[int], until: float) -> None:
         number = 0
         time.sleep(0.3)
-        while time.monotonic() < until - 1:
+        while time.monotonic() < until - SLOWNESS:
             number += 1
             node = nodes[number % 5]
             if kind == "paused":
                 node.signal(signal.SIGSTOP)
-                time.sleep(0.55)
+                time.sleep(pause)
                 node.signal(signal.SIGCONT)
             elif kind == "holders paused":
                 pid = random.choice(pids)
                 os.kill(pid, signal.SIGSTOP)
-                time.sleep(0.55)
+                time.sleep(pause)
                 os.kill(pid, signal.SIGCONT)
             else:
                 node.kill()
                 # Redlock asks for it: a master comes back empty only after the leases that it has forgotten.
-                time.sleep(lease + 0.1)
+                time.sleep(lease + 0.1 * SLOWNESS)
                 node.start()
 
     try:
-        recorded = _race([node.port for node in nodes], 2.6, lease, meanwhile)
+        recorded = _race([node.port for node in nodes], 2.6 * SECONDS / 3, lease, meanwhile)
         assert overlaps(recorded) == 0
         assert sum(len(each) for each in recorded) > 20
     finally:
