@@ -194,9 +194,10 @@ def test_expiry_covers_all_keys(make: Maker, mode: dict[str, Any]) -> None:
     assert subject.expire(datetime.timedelta(seconds=100)) is True
     assert 99 < subject.ttl() <= 100
     with direct(make) as client:
-        # In a script the clock stands still.
+        # In a script, so that nothing comes between the two.
         first, second = client.eval("return {redis.call('PTTL', KEYS[1]), redis.call('PTTL', KEYS[2])}", 2, *keys)
-        assert 99_000 < first == second <= 100_000
+        assert 99_000 < first <= 100_000
+        assert abs(first - second) <= 5
         for elements in (["b"], range(1000), ["c", "d"]):
             subject.update(elements)
             assert 98_000 < client.pttl(keys[0]) <= 100_000
