@@ -124,6 +124,13 @@ class _Box:
         return self._messages.popleft()
 
 
+class _End(socket.socket):
+    """A socket that is there until the process ends, or forks, and is no leak then."""
+
+    def __del__(self) -> None:
+        self.close()
+
+
 class Hub:
     """Brings the messages that reach this process to the waiters they are for."""
 
@@ -142,10 +149,10 @@ class Hub:
     def _waker(self) -> tuple[socket.socket, socket.socket]:
         """What wakes a leader who waits for several lines, or for the first one."""
         if not self._wakers:
-            ends = socket.socketpair()
-            for end in ends:
-                end.setblocking(False)
-            self._wakers.setdefault("", ends)
+            one, other = (_End(fileno=each.detach()) for each in socket.socketpair())
+            one.setblocking(False)
+            other.setblocking(False)
+            self._wakers.setdefault("", (one, other))
         return self._wakers[""]
 
     def listen(self, ways: Sequence[Way], token: str, *, connect: bool) -> tuple[str, ...]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 import time
 
@@ -28,6 +30,13 @@ def test_the_shortest_waits_end() -> None:
 
     threading.Thread(target=wait, daemon=True).start()
     assert done.wait(20)
+
+
+def test_a_forked_child_is_told_of_no_leak() -> None:
+    program = "from pottery_like._io import hub; assert hub.hub._waker; hub._renew()"
+    command = [sys.executable, "-X", "dev", "-c", program]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_what_comes_is_taken_in_order_by_who_waits() -> None:
