@@ -19,25 +19,21 @@ from redis.retry import Retry
 from pottery_like import BypassedWarning, FlipCache, OutcomeUnknownError
 from tests.support.processes import Child, fork
 from tests.support.proxy import Proxy, proxied
-from tests.support.servers import Node, programs, standalone, wait_until
+from tests.support.servers import Node, emptied, programs, started, wait_until
 
 SERVER = sorted(programs())[0]
 
 
 @pytest.fixture
 def node() -> Iterator[Node]:
-    """A server of its own."""
-    made = Node(programs()[SERVER]).start()
-    yield made
-    made.stop()
+    with started(SERVER) as made:
+        yield made
 
 
 @pytest.fixture
 def port() -> Iterator[int]:
-    number = standalone(SERVER).port
-    yield number
-    with redis.Redis(port=number) as client:
-        client.flushall()
+    with emptied(SERVER) as number:
+        yield number
 
 
 @pytest.fixture

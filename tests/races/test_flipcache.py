@@ -18,7 +18,7 @@ from pottery_like import FlipCache
 from tests.races import flip_workers
 from tests.support.history import never_written, stale
 from tests.support.processes import Child, fork
-from tests.support.servers import Node, cluster, programs, standalone
+from tests.support.servers import Node, cluster, emptied, programs
 
 SERVER = sorted(programs())[-1]
 SECONDS = float(os.environ.get("HISTORY_SECONDS", "3"))
@@ -41,10 +41,8 @@ def race(name: str, processes: int, *arguments: Any, meanwhile: Callable[[], Non
 
 @pytest.fixture
 def port() -> Iterator[int]:
-    number = standalone(SERVER).port
-    yield number
-    with redis.Redis(port=number) as client:
-        client.flushall()
+    with emptied(SERVER) as number:
+        yield number
 
 
 def test_defaults_never_overwrite(port: int) -> None:

@@ -42,7 +42,7 @@ class Child:
         self._connection, theirs = context.Pipe() if talks else (None, None)
         if talks:
             arguments = theirs, *arguments
-        self.process: Any = context.Process(target=_limited, args=(target, arguments), daemon=False)
+        self.process: Any = context.Process(target=_limited, args=(target, arguments))
         self.process.start()
         if theirs is not None:
             theirs.close()

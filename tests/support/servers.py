@@ -11,7 +11,8 @@ import subprocess
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import astuple, dataclass, field
 from functools import cache
 from itertools import product
@@ -229,6 +230,23 @@ def _cluster(name: str) -> tuple[Node, ...]:
 def standalone(name: str) -> Node:
     """Return the shared single server of a program."""
     return _standalone(name).ready()
+
+
+@contextmanager
+def emptied(name: str) -> Iterator[int]:
+    """Give the port of the server that ``standalone`` returns; it is emptied after the block."""
+    port = standalone(name).port
+    yield port
+    with redis.Redis(port=port) as client:
+        client.flushall()
+
+
+@contextmanager
+def started(name: str) -> Iterator[Node]:
+    """Start a server for the block."""
+    node = Node(programs()[name]).start()
+    yield node
+    node.stop()
 
 
 @cache
