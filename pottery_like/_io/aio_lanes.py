@@ -41,6 +41,7 @@ class Lane(Route):
                     try:
                         return await acquire(self.client.connection_pool, self._never)
                     except redis.ConnectionError as error:
+                        # Older versions of redis-py raise no class of its own here.
                         if not str(error).startswith("Too many connections"):
                             raise
                     # The client's pool has a limit: other tasks have them all, most for a round trip.

@@ -143,6 +143,7 @@ class Hub:
         self._waiting: dict[str, _Box] = {}
         # At most one entry: who leads.  A dict, as setdefault can't be interrupted halfway.
         self._leader: dict[str, _Box] = {}
+        # One at most, and a dict for the same reason.
         self._wakers: dict[str, tuple[socket.socket, socket.socket]] = {}
 
     @property

@@ -88,7 +88,7 @@ class Lane(Route):
             self._pool.release(connection)
         seconds = max(seconds, CONNECTING)
         if self.plain and seconds < self.timeout - SLACK:
-            # Its timeouts are for this time only, so the pool doesn't learn of it.
+            # Its timeouts are for this time only, so the pool doesn't learn of it: its socket_timeout tells.
             connection = self.kind(**self.arguments(seconds))
             connection.connect()
             return connection
